@@ -1,0 +1,200 @@
+"""The evidence digest: what a compact stage 2 reads of a passage instead of its raw text.
+
+Takes a query and stage-1 results, returns one `Digest` per passage of a window: its best
+sentences, the query words it covers and lacks, its place and strength in the list, what kind
+of answer it shows, and which better-placed passage it repeats. Every field is computed and
+can be checked; nothing here is generated. Knows no model and no prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reranker.retrieval.tokenize import Token, tokenize, tokenize_query
+from reranker.sentences import split_sentences
+from reranker.types import Passage, PassageScore, SentenceScore
+
+AnswerKind = Literal["date", "number", "person", "place", "reason", "manner", "meaning", "any"]
+Cue = Literal["none", "negated", "past belief", "instruction"]
+
+DIGEST_SENTENCES = 2
+REPEAT_OVERLAP = 0.6
+STRENGTH_LEVELS = 9
+
+# The question words that fix the kind of an answer, tried in this order.
+_ASKED: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        ("date", r"\bwhen\b|\b(what|which|in what) (year|date|day|month|century|decade)\b"),
+        (
+            "number",
+            r"\bhow (many|much|long|far|old|tall|big|fast|often|high|deep|heavy|large|hot|cold)\b"
+            r"|\bwhat (percentage|percent|number|temperature|age|population|cost|price)\b",
+        ),
+        ("person", r"\bwho(m|se)?\b"),
+        ("place", r"\bwhere\b|\b(what|which) (city|country|state|region|place|continent)\b"),
+        ("reason", r"\bwhy\b|\bwhat (causes?|caused)\b|\bcauses? of\b|\breasons?\b"),
+        ("meaning", r"\bdefin(e|ition)\b|\bmeaning of\b|\bmeans?\b|^what (is|are|was|were) \S+( \S+)?\??$"),
+        ("manner", r"\bhow\b"),
+    )
+)
+_MONTH = r"(january|february|march|april|may|june|july|august|september|october|november|december)"
+_SHOWN: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = (
+    ("date", re.compile(rf"\b(1[0-9]|20)\d\d\b|\b{_MONTH}\b|\b\d+(st|nd|rd|th) century\b", re.I)),
+    ("number", re.compile(
+        r"\d|\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|half|hundred"
+        r"|thousand|million|billion|percent)\b", re.I)),
+    ("person", re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][a-z]+(?: (?:[A-Z]\.|de|van|von|al|of))* [A-Z][a-z]+")),
+    ("place", re.compile(r"\b(?:in|at|near|from|to|of|across) (?:the )?[A-Z][a-z]+")),
+    ("reason", re.compile(
+        r"\b(because|since|due to|caus\w+|reasons?|owing to|as a result|results? (in|from)|so that"
+        r"|therefore|thus|leads? to|allow\w*|makes?|which is why)\b", re.I)),
+    ("meaning", re.compile(
+        r"\b(is|are|was|were) (an?|the|any)\b|\b(means?|refers? to|defined|known as|called|term)\b", re.I)),
+    ("manner", re.compile(r"\b(by|through|using|via|when|with|first|then)\b", re.I)),
+)
+_NEGATION = re.compile(r"\b(not|never|no longer|cannot|neither|nor|without|n't)\b|n['’]t\b", re.I)
+_PAST_BELIEF = re.compile(
+    r"\b(once|formerly|previously|long|earlier|originally|widely) (believed|thought|held|assumed)\b"
+    r"|\buntil the\b.*\b(thought|believed|held)\b"
+    r"|\b(was|were) (thought|believed|held) (to|that)\b|\bused to (think|believe)\b",
+    re.I,
+)
+INSTRUCTION = re.compile(
+    r"\b(ignore|disregard|forget)\b.{0,40}\b(quer(y|ies)|instructions?|prompt|passages?|above|previous)\b"
+    r"|\brank (this|me|it)\b|\b(this|me) (passage )?(first|highest)\b.{0,20}\brank"
+    r"|\bfinal rerank|\[\d+\]\s*>|</?think>|\bmost relevant passage\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Digest:
+    """What is known of one passage of a window before it is read.
+
+    position: 0-based place in the window; rank: 1-based place in the whole list; strength:
+    0..9, the logit's place between the window's lowest and highest; repeats: position of a
+    better-placed near-duplicate, or None.
+    """
+
+    doc_id: str
+    position: int
+    rank: int
+    strength: int
+    asks: AnswerKind
+    shows: tuple[AnswerKind, ...]
+    covers: tuple[str, ...]
+    lacks: tuple[str, ...]
+    cue: Cue
+    repeats: int | None
+    sentences: tuple[SentenceScore, ...]
+
+
+def classify_question(query: str) -> AnswerKind:
+    """The kind of answer a query asks for, by its question words; "any" when none decides."""
+    return next((kind for kind, pattern in _ASKED if pattern.search(query)), "any")
+
+
+def find_answer_kinds(sentence: str) -> tuple[AnswerKind, ...]:
+    """The kinds of answer a sentence could hold, by its surface."""
+    return tuple(kind for kind, pattern in _SHOWN if pattern.search(sentence))
+
+
+def find_cue(text: str, sentence: str) -> Cue:
+    """What warns against taking a passage at its word: an instruction anywhere in it, an
+    outdated belief or a negation in its best sentence."""
+    if INSTRUCTION.search(text):
+        return "instruction"
+    if _PAST_BELIEF.search(sentence):
+        return "past belief"
+    return "negated" if _NEGATION.search(sentence) else "none"
+
+
+def digest_window(
+    query: str,
+    passages: Sequence[Passage],
+    scores: Sequence[PassageScore],
+    ranks: Sequence[int],
+) -> tuple[Digest, ...]:
+    """One digest per passage, in window order.
+
+    passages, scores and ranks run in parallel; ranks are 1-based places in the whole list.
+    """
+    terms = _query_terms(query)
+    asks = classify_question(query)
+    stems = [set(tokenize(f"{p.title} {p.text}")) for p in passages]
+    repeats = _find_repeats(stems, ranks)
+    strengths = _level_strengths([score.score for score in scores])
+    digests = []
+    for position, (passage, score) in enumerate(zip(passages, scores, strict=True)):
+        sentences = pick_sentences(query, passage.text, score.sentences)
+        best = passage.text[sentences[0].start : sentences[0].end] if sentences else ""
+        digests.append(
+            Digest(
+                doc_id=passage.doc_id,
+                position=position,
+                rank=ranks[position],
+                strength=strengths[position],
+                asks=asks,
+                shows=find_answer_kinds(best),
+                covers=tuple(t.surface for t in terms if t.stem in stems[position]),
+                lacks=tuple(t.surface for t in terms if t.stem not in stems[position]),
+                cue=find_cue(passage.text, best),
+                repeats=repeats[position],
+                sentences=sentences,
+            )
+        )
+    return tuple(digests)
+
+
+def pick_sentences(
+    query: str, text: str, scored: Sequence[SentenceScore], limit: int = DIGEST_SENTENCES
+) -> tuple[SentenceScore, ...]:
+    """The `limit` strongest sentences, strongest first.
+
+    Where stage 1 gives no sentence scores, the share of query words in a sentence stands in.
+    """
+    if not scored:
+        wanted = {term.stem for term in _query_terms(query)}
+        scored = [
+            SentenceScore(start=s, end=e, score=_share(wanted, text[s:e]))
+            for s, e in split_sentences(text)
+        ]
+    return tuple(sorted(scored, key=lambda s: (-s.score, s.start))[:limit])
+
+
+def _share(wanted: set[str], sentence: str) -> float:
+    return len(wanted & set(tokenize(sentence))) / max(1, len(wanted))
+
+
+def _query_terms(query: str) -> list[Token]:
+    """The query's content words, each stem once, long ones first: the longer a word, the rarer
+    and the more it says."""
+    first: dict[str, Token] = {}
+    for word in tokenize_query(query):
+        first.setdefault(word.stem, word)
+    return sorted(first.values(), key=lambda word: -len(word.surface))
+
+
+def _find_repeats(stems: Sequence[set[str]], ranks: Sequence[int]) -> list[int | None]:
+    """For each passage the best-placed better passage with Jaccard overlap >= REPEAT_OVERLAP."""
+    repeats: list[int | None] = []
+    for here, rank in zip(stems, ranks, strict=True):
+        better = [
+            (ranks[other], other)
+            for other, there in enumerate(stems)
+            if ranks[other] < rank and len(here & there) >= REPEAT_OVERLAP * len(here | there) > 0
+        ]
+        repeats.append(min(better)[1] if better else None)
+    return repeats
+
+
+def _level_strengths(scores: Sequence[float]) -> list[int]:
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
+    spread = high - low
+    if spread <= 0:
+        return [STRENGTH_LEVELS] * len(scores)
+    return [round(STRENGTH_LEVELS * (score - low) / spread) for score in scores]

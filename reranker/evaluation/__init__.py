@@ -1,0 +1,1 @@
+"""Measures and statistics over runs: runs and qrels in, numbers out. Draws nothing."""

@@ -1,0 +1,1 @@
+"""Stage 1: pointwise scores of (query, passage) pairs, raw logits in input order."""

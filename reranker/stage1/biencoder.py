@@ -1,0 +1,189 @@
+"""The bi-encoder form: query and passage are encoded apart, then compared.
+
+Takes a query and passages, returns `PassageScore`s with sentence scores. The logit is
+scale x (w x cosine of mean-pooled embeddings + (1 - w) x late interaction), where late
+interaction is the mean over query tokens of the maximum cosine to a passage token
+(ColBERT's MaxSim, arXiv 2004.12832, averaged). Knows nothing of BM25 or stage 2.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from reranker.config import Stage1Profile
+from reranker.errors import CancelledError
+from reranker.sentences import split_sentences
+from reranker.stage1.batches import plan_batches
+from reranker.types import Cancelled, Passage, PassageScore, SentenceScore
+
+TOKEN_BUDGET = 4096
+CACHED_PASSAGES = 2048
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoding:
+    """One encoded text.
+
+    tokens: [length, hidden] unit vectors; pooled: [hidden] unit vector; sentences: for each
+    sentence its character span (start, end) and the tokens [first, last) that lie in it.
+    """
+
+    tokens: torch.Tensor
+    pooled: torch.Tensor
+    sentences: tuple[tuple[int, int, int, int], ...]
+    truncated: bool
+
+
+class BiEncoderScorer:
+    """Scores passages against a query; passages already seen are not encoded again."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        profile: Stage1Profile,
+        *,
+        cached_passages: int = CACHED_PASSAGES,
+    ) -> None:
+        self.model, self.tokenizer, self.profile = model, tokenizer, profile
+        self._cached_passages = cached_passages
+        self._cache: OrderedDict[Passage, Encoding] = OrderedDict()
+
+    def score(
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        cancelled: Cancelled = lambda: False,
+    ) -> list[PassageScore]:
+        """Raw logits in input order. Raises CancelledError between batches."""
+        text = self.profile.query_template.format(query=query)
+        encoded_query = self._encode([(text, 0)], self.profile.max_query_tokens)[0]
+        encodings = self.encode_passages(passages, progress=progress, cancelled=cancelled)
+        return [
+            self._compare(encoded_query, passage, encoding)
+            for passage, encoding in zip(passages, encodings, strict=True)
+        ]
+
+    def encode_passages(
+        self,
+        passages: Sequence[Passage],
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        cancelled: Cancelled = lambda: False,
+    ) -> list[Encoding]:
+        """Encodings in input order, from the cache where it has them."""
+        found = {p: self._cache[p] for p in passages if p in self._cache}
+        missing = [p for p in dict.fromkeys(passages) if p not in found]
+        texts = [self._format(passage) for passage in missing]
+        limit = self.profile.max_passage_tokens
+        lengths = [min(len(ids), limit) for ids in self._token_ids([t for t, _ in texts])]
+        done = len(passages) - len(missing)
+        progress(done, len(passages))
+        for batch in plan_batches(lengths, TOKEN_BUDGET):
+            if cancelled():
+                raise CancelledError("stage 1 was stopped")
+            encoded = self._encode([texts[p] for p in batch], limit)
+            found.update((missing[p], e) for p, e in zip(batch, encoded, strict=True))
+            done += len(batch)
+            progress(done, len(passages))
+        self._remember(found)
+        return [found[passage] for passage in passages]
+
+    def _format(self, passage: Passage) -> tuple[str, int]:
+        """The text read for a passage and the position in it where passage.text starts."""
+        template = self.profile.passage_template if passage.title else "{text}"
+        head, _, _ = template.partition("{text}")
+        prefix = head.format(title=passage.title)
+        return template.format(title=passage.title, text=passage.text), len(prefix)
+
+    def _token_ids(self, texts: list[str]) -> list[list[int]]:
+        return self.tokenizer(texts, verbose=False)["input_ids"] if texts else []
+
+    def _encode(self, texts: list[tuple[str, int]], max_tokens: int) -> list[Encoding]:
+        batch = self.tokenizer(
+            [text for text, _ in texts],
+            padding=True,
+            truncation=True,
+            max_length=max_tokens,
+            return_offsets_mapping=True,
+            return_overflowing_tokens=False,
+            return_tensors="pt",
+        )
+        mask = batch["attention_mask"]
+        with torch.inference_mode():
+            hidden = self.model(
+                input_ids=batch["input_ids"].to(self.model.device),
+                attention_mask=mask.to(self.model.device),
+            ).last_hidden_state.float().cpu()
+        pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        unit_tokens = torch.nn.functional.normalize(hidden, dim=-1).to(torch.bfloat16)
+        unit_pooled = torch.nn.functional.normalize(pooled, dim=-1)
+        encodings = []
+        for row, (text, text_start) in enumerate(texts):
+            length = int(mask[row].sum())
+            offsets = batch["offset_mapping"][row, :length].tolist()
+            encodings.append(
+                Encoding(
+                    tokens=unit_tokens[row, :length].clone(),
+                    pooled=unit_pooled[row],
+                    sentences=_locate_sentences(text, text_start, offsets),
+                    truncated=bool(text[max(end for _, end in offsets) :].strip()),
+                )
+            )
+        return encodings
+
+    def _compare(self, query: Encoding, passage: Passage, encoding: Encoding) -> PassageScore:
+        similarity = query.tokens.float() @ encoding.tokens.float().T
+        late = similarity.max(dim=1).values.mean()
+        pooled = query.pooled @ encoding.pooled
+        weight, scale = self.profile.pooled_weight, self.profile.scale
+        return PassageScore(
+            doc_id=passage.doc_id,
+            score=float(scale * (weight * pooled + (1 - weight) * late)),
+            passage_tokens=len(encoding.tokens),
+            truncated=encoding.truncated,
+            sentences=tuple(
+                SentenceScore(
+                    start=start,
+                    end=end,
+                    score=float(scale * similarity[:, first:last].max(dim=1).values.mean()),
+                )
+                for start, end, first, last in encoding.sentences
+            ),
+        )
+
+    def _remember(self, encodings: dict[Passage, Encoding]) -> None:
+        for passage, encoding in encodings.items():
+            self._cache[passage] = encoding
+            self._cache.move_to_end(passage)
+        while len(self._cache) > self._cached_passages:
+            self._cache.popitem(last=False)
+
+
+def _locate_sentences(
+    text: str, text_start: int, offsets: list[list[int]]
+) -> tuple[tuple[int, int, int, int], ...]:
+    """The sentences of text[text_start:], spans counted from there, with their token ranges.
+
+    Sentences that lie wholly beyond the tokens read are left out. offsets: [tokens, 2], the
+    character spans in `text`; special tokens have an empty one.
+    """
+    located = []
+    for start, end in split_sentences(text[text_start:]):
+        inside = [
+            token
+            for token, (token_start, token_end) in enumerate(offsets)
+            if token_start < token_end
+            and token_start >= start + text_start
+            and token_end <= end + text_start
+        ]
+        if inside:
+            located.append((start, end, inside[0], inside[-1] + 1))
+    return tuple(located)

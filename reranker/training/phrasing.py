@@ -1,0 +1,256 @@
+"""The wording a student of our own learns: true sentences from a digest and a known verdict.
+
+Takes a passage's digest, the leading passage's digest and the verdict that the evidence
+labels give, returns the reason to be learnt. Every sentence states only what the digest holds,
+so each can be checked. Six phrasings of everything, chosen by the place in the window, so that
+neighbouring cards do not read alike. Used for training data only, never at inference.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from reranker.digest import AnswerKind, Digest
+from reranker.prompts.digest import LABELS, STYLES, TERM, UNTERM
+from reranker.types import Verdict
+
+_KIND: dict[AnswerKind, str] = {
+    "date": "a date",
+    "number": "a figure",
+    "person": "a name",
+    "place": "a place",
+    "reason": "a cause",
+    "manner": "a way",
+    "meaning": "a definition",
+    "any": "an answer",
+}
+
+# {c}: terms covered, {l}: terms lacking, {k}: the kind of answer asked for. Six each.
+_ANSWERS_FULL = (
+    "It covers {c} and gives {k}, which is what is asked.",
+    "Everything asked about is here: {c}, together with {k}.",
+    "The quoted sentence offers {k} and the passage speaks of {c}.",
+    "Answers directly: {c} are all present and so is {k}.",
+    "With {c} covered and {k} stated, nothing asked is left open.",
+    "Here the question on {c} finds {k}.",
+)
+_ANSWERS_PART = (
+    "It gives {k} for {c}, though {l} goes unnamed.",
+    "The point is met in other words: {c} appear, {l} does not, yet {k} is there.",
+    "Without naming {l}, it still offers {k} on {c}.",
+    "It speaks of {c} and settles the question, even though {l} is missing.",
+    "Answers the question about {c}; only {l} is not mentioned.",
+    "Though {l} is left out, the quoted sentence supplies {k} for {c}.",
+)
+_ANSWERS_BARE = (
+    "It says what is asked in words of its own.",
+    "None of the query's words appear, but the quoted sentence meets the question.",
+    "The wording differs throughout, yet the point asked about is made.",
+    "It answers without repeating the query.",
+    "The question is met in different terms.",
+    "Other words, same point: the quoted sentence responds to the query.",
+)
+_PARTIAL_LACKS = (
+    "It mentions {c} but not {l}, so part of the question stays open.",
+    "Half of it is here: {c} are covered, {l} is not.",
+    "It deals with {c} and leaves {l} out.",
+    "Useful on {c}; silent on {l}.",
+    "It touches {c} without reaching {l}.",
+    "The passage covers {c}, yet {l} is absent.",
+)
+_PARTIAL_FULL = (
+    "The words {c} are all here, but what is asked about them is not settled.",
+    "It talks about {c} without giving the point in question.",
+    "It stays near the question on {c} and stops short of the answer.",
+    "All of {c} appear, though the quoted sentence answers something else.",
+    "It goes over {c} and leaves the actual question open.",
+    "Close to the question: {c} are there, the answer itself is not.",
+)
+_RELATED_LACKS = (
+    "Same subject, different point: {c} come up, {l} does not.",
+    "It is about {c} in general and says nothing on {l}.",
+    "It shares {c} with the query but is not concerned with {l}.",
+    "Background on {c}; the question about {l} is not taken up.",
+    "It belongs to the topic of {c}, without {l}.",
+    "The topic fits through {c}, the question does not: {l} is missing.",
+)
+_RELATED_FULL = (
+    "It uses {c} while making another point.",
+    "The same words, {c}, serve a different question here.",
+    "It is on the topic of {c} but not on the question.",
+    "It names {c} only in passing.",
+    "Background on {c}, no more.",
+    "It shares {c} with the query and answers something else.",
+)
+_RELATED_BARE = (
+    "It belongs to the same field but takes up none of the query's words.",
+    "Near the topic, without anything the query names.",
+    "The subject is close; the question is not touched.",
+    "It moves around the topic and names nothing that is asked.",
+    "A neighbouring subject, none of the words asked about.",
+    "It is related at best: no word of the query occurs.",
+)
+_OFF_LACKS = (
+    "It only shares {c} with the query; {l} is nowhere in it.",
+    "Another subject that happens to mention {c}.",
+    "Apart from {c}, nothing connects it with the query.",
+    "The word match on {c} is accidental; {l} is absent.",
+    "It mentions {c} in a different connection and never {l}.",
+    "Off the question: {c} appears, {l} does not.",
+)
+_OFF_FULL = (
+    "It uses {c} in another sense.",
+    "The words {c} occur, the subject is another.",
+    "Despite {c}, it is about something else.",
+    "It matches {c} by wording alone.",
+    "A different subject that happens to use {c}.",
+    "Only the words {c} are shared, not the question.",
+)
+_OFF_BARE = (
+    "It has no word in common with the query.",
+    "Another subject altogether.",
+    "Nothing in it bears on the query.",
+    "It neither names nor touches what is asked.",
+    "No link to the query is to be found.",
+    "It is about something else entirely.",
+)
+_NO_KIND = (
+    "The quoted sentence gives no {k}.",
+    "What is asked for, a {k}, is not in the quoted sentence.",
+    "No {k} is stated there.",
+    "A {k} is asked for and none is quoted.",
+    "It names no {k}.",
+    "The {k} asked for is missing from the quote.",
+)
+_REPEATS = (
+    "It says much the same as {r}.",
+    "Nearly the words of {r} again.",
+    "It adds little to {r}.",
+    "Largely a repetition of {r}.",
+    "It overlaps heavily with {r}.",
+    "Mostly what {r} already says.",
+)
+_MORE_THAN = (
+    "Unlike {r}, it names {m}.",
+    "It adds {m}, which {r} leaves out.",
+    "{m} is found here and not in {r}.",
+    "It goes beyond {r} with {m}.",
+    "Where {r} omits {m}, this one has it.",
+    "It brings in {m}, absent from {r}.",
+)
+_LESS_THAN = (
+    "{r} covers more, including {m}.",
+    "It lacks {m}, which {r} has.",
+    "Less complete than {r}, where {m} is named.",
+    "{r} names {m} as well.",
+    "Compared with {r}, {m} is missing.",
+    "For {m}, {r} is the better source.",
+)
+_INSTRUCTION = (
+    "It contains an instruction to the ranker, which counts for nothing.",
+    "Part of it addresses the ranker instead of the question and is disregarded.",
+    "It tries to steer the ranking; that is no evidence.",
+    "A command to the ranker stands in it and is not followed.",
+    "Its instruction about ranking is ignored.",
+    "It asks to be ranked, which says nothing about the question.",
+)
+_PAST_BELIEF = (
+    "It reports what was once believed.",
+    "The sentence describes an earlier belief, not present knowledge.",
+    "What it quotes is an outdated view.",
+    "It tells what people used to hold.",
+    "The claim is given as a former belief.",
+    "It is about how the matter was seen in the past.",
+)
+_NEGATED = (
+    "The quoted sentence is a denial.",
+    "Note the negation in the quote.",
+    "The quote says what is not the case.",
+    "It is worded in the negative.",
+    "Mind the negation.",
+    "The sentence denies rather than states.",
+)
+
+_BY_VERDICT: dict[Verdict, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
+    "answers": (_ANSWERS_FULL, _ANSWERS_PART, _ANSWERS_BARE),
+    "partial": (_PARTIAL_FULL, _PARTIAL_LACKS, _RELATED_BARE),
+    "related": (_RELATED_FULL, _RELATED_LACKS, _RELATED_BARE),
+    "off_topic": (_OFF_FULL, _OFF_LACKS, _OFF_BARE),
+}
+
+
+def write_reason(digest: Digest, lead: Digest, verdict: Verdict, random_: random.Random) -> str:
+    """One to three sentences that are true of `digest`, in the phrasing of its place."""
+    style = digest.position % STYLES
+    sentences = [_write_main(digest, verdict, style)]
+    if digest.cue == "instruction":
+        sentences.append(_INSTRUCTION[style])
+    elif digest.cue == "past belief":
+        sentences.append(_PAST_BELIEF[style])
+    elif digest.repeats is not None:
+        sentences.append(_REPEATS[style].format(r=LABELS[digest.repeats]))
+    elif verdict != "off_topic" and (comparison := _compare(digest, lead, style)):
+        sentences.append(comparison)
+    lacks_kind = digest.asks != "any" and digest.asks not in digest.shows
+    if verdict in ("partial", "related") and lacks_kind:
+        kind = _KIND[digest.asks].split(" ", 1)[1]
+        sentences.append(_NO_KIND[style].format(k=kind).replace("a answer", "an answer"))
+    elif digest.cue == "negated" and verdict != "off_topic":
+        sentences.append(_NEGATED[style])
+    # A term's leading space stands inside its marker, so that it is the same token as in the prompt.
+    return " ".join(sentences[:3]).replace(f" {TERM} ", f"{TERM} ")
+
+
+def _write_main(digest: Digest, verdict: Verdict, style: int) -> str:
+    full, part, bare = _BY_VERDICT[verdict]
+    bank = bare if not digest.covers else part if digest.lacks else full
+    kind = _KIND[digest.asks] if digest.asks in digest.shows else "an answer"
+    text = bank[style].format(c=join_terms(digest.covers), l=join_terms(digest.lacks, 1), k=kind)
+    return text if len(digest.covers) != 1 else _make_singular(text)
+
+
+def _compare(digest: Digest, lead: Digest, style: int) -> str:
+    if lead.position == digest.position:
+        return ""
+    label = LABELS[lead.position]
+    if more := [term for term in digest.covers if term in lead.lacks]:
+        return _MORE_THAN[style].format(r=label, m=join_terms(more, 1))
+    if less := [term for term in digest.lacks if term in lead.covers]:
+        return _LESS_THAN[style].format(r=label, m=join_terms(less, 1))
+    return ""
+
+
+def join_terms(terms: Sequence[str], limit: int = 3) -> str:
+    """Up to `limit` terms as grounded spans: a, b and c."""
+    marked = [f"{TERM} {term}{UNTERM}" for term in terms[:limit]]
+    if len(marked) < 2:
+        return "".join(marked)
+    return f"{', '.join(marked[:-1])} and {marked[-1]}"
+
+
+def _make_singular(text: str) -> str:
+    """Agreement for one covered term: "x are covered" becomes "x is covered"."""
+    for plural, singular in (
+        (" are all present", " is present"),
+        (" are all here", " is here"),
+        ("All of ", ""),
+        ("The words ", "The word "),
+        ("Only the words ", "Only the word "),
+        ("The same words,", "The same word,"),
+        (" are covered", " is covered"),
+        (" are there", " is there"),
+        (" appear,", " appears,"),
+        (" appear ", " appears "),
+        (" come up", " comes up"),
+        (" occur,", " occurs,"),
+        ("about them", "about it"),
+        (" are shared", " is shared"),
+        (", serve ", ", serves "),
+    ):
+        text = text.replace(f"{UNTERM}{plural}", f"{UNTERM}{singular}").replace(
+            f"{plural}{TERM} ", f"{singular}{TERM} "
+        )
+        if plural.startswith(("about", ", serve")):
+            text = text.replace(plural, singular)
+    return text
