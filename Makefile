@@ -40,11 +40,11 @@ test: $(DEV_STAMP) ## run the tests, browser tests too where a Chromium is found
 	$(PY) -m pytest $(ARGS)
 
 check: $(DEV_STAMP) ## ruff, formatting, mypy and the layering test
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m mypy
-	$(PY) -m mypy app.py
-	$(PY) -m pytest -q tests/test_layering.py
+	@status=0; \
+	for step in "ruff check ." "ruff format --check ." "mypy" "mypy app.py" \
+	    "pytest -q tests/test_layering.py"; do \
+	  echo "== $$step"; $(PY) -m $$step || status=1; done; \
+	exit $$status
 
 format: $(DEV_STAMP) ## let ruff sort the imports and lay out the code
 	$(PY) -m ruff check --fix .

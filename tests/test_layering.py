@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "ordering",
         "parsing",
         "prompts",
+        "quotes",
         "retrieval",
         "sentences",
         "textfile",

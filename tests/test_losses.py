@@ -332,7 +332,7 @@ def test_half_precision_scores_are_computed_in_single_precision(
 
 
 @every_loss
-@pytest.mark.parametrize("size", [1e4, 1e30])
+@pytest.mark.parametrize("size", [1e4, 1e30, 1e37])
 def test_extreme_scores_give_finite_losses_and_gradients(loss: Loss, size: float) -> None:
     values = torch.tensor([[size, -size, 0.0], [-size, size, size / 2]], requires_grad=True)
     mask = torch.tensor([[True] * 3, [True, True, False]])
@@ -366,7 +366,7 @@ def test_kl_is_zero_only_where_student_and_teacher_agree(
     assert same.item() == pytest.approx(0.0, abs=1e-12)
     other = scores.clone()
     other[:, 0] += 1.0
-    assert kl_distillation_loss(other, scores, temperature).item() > 1e-6
+    assert kl_distillation_loss(other, scores, temperature).item() > 1e-11
 
 
 def test_kl_gradient_is_temperature_times_the_difference_of_probabilities() -> None:
@@ -445,8 +445,9 @@ def test_hybrid_can_take_its_pairs_from_labels() -> None:
         ({"main": "hinge"}, "main as ce"),
         ({"alpha": 1.1}, "alpha between 0 and 1"),
         ({"alpha": math.nan}, "alpha between 0 and 1"),
-        ({"temperature": 0.0}, "temperature above 0"),
-        ({"temperature": math.nan}, "temperature above 0"),
+        ({"temperature": 0.0}, "a finite temperature above 0"),
+        ({"temperature": math.nan}, "a finite temperature above 0"),
+        ({"temperature": math.inf}, "a finite temperature above 0"),
         ({"labels": None}, "labels for main 'ce'"),
     ],
 )
@@ -470,3 +471,9 @@ def test_shapes_that_do_not_fit_are_refused(loss: Loss) -> None:
 def test_a_cutoff_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="cutoff of 1 or more"):
         lambda_loss(tensor(SCORES), tensor(GRADES), cutoff=0)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy_loss, lambda_loss])
+def test_grades_below_zero_count_as_not_relevant(loss: Loss) -> None:
+    junk, zero = tensor([[2, -2, 0], [-1, 3, -1]]), tensor([[2, 0, 0], [0, 3, 0]])
+    assert torch.equal(loss(tensor(SCORES), junk), loss(tensor(SCORES), zero))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import ir_measures
@@ -141,6 +142,7 @@ def test_the_same_run_written_twice_is_the_same_file(tmp_path: Path) -> None:
     for name in ("a.gz", "b.gz"):
         write_run(tmp_path / name, {"q": [("d", 1.0)]}, "t")
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert (tmp_path / "a.gz").read_bytes()[4:8] == bytes(4)  # no time of writing in it
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,16 @@ def test_the_size_limit_counts_what_a_gzip_file_inflates_to(tmp_path: Path) -> N
     with pytest.raises(InputError, match="expected at most 99,999 bytes"):
         textfile.read_text(path, max_bytes=99_999)
     assert len(textfile.read_text(path, max_bytes=100_000)) == 100_000
+
+
+def test_an_inflating_gzip_file_takes_no_more_memory_than_the_limit(tmp_path: Path) -> None:
+    path = save(tmp_path, gzip.compress(bytes(40_000_000), compresslevel=1))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="expected at most 1,000 bytes"):
+        textfile.read_text(path, max_bytes=1_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
 
 
 @pytest.mark.parametrize(

@@ -67,11 +67,16 @@ def split_docstring(text: str) -> list[str]:
 
 
 def pack_paragraphs(paragraphs: list[str]) -> list[str]:
-    """Paragraphs put together, or cut at sentences and lines, to texts of readable size."""
+    """Paragraphs put together, or cut at sentences and lines, to texts of readable size.
+
+    What a colon announces stays with the announcement where it fits.
+    """
     texts: list[str] = []
     held: list[str] = []
     for piece in (piece for paragraph in paragraphs for piece in _cut(paragraph)):
-        if count_words("\n".join(held)) >= MIN_WORDS:
+        words = count_words("\n".join(held))
+        announced = bool(held) and held[-1].endswith(":")
+        if words + count_words(piece) > MAX_WORDS or (words >= MIN_WORDS and not announced):
             texts.append("\n\n".join(held))
             held = []
         held.append(piece)
@@ -118,7 +123,7 @@ def _cut(paragraph: str) -> list[str]:
     glue = "\n" if "\n" in paragraph else " "
     parts = paragraph.split("\n") if glue == "\n" else _SENTENCE_END.split(paragraph)
     pieces: list[str] = []
-    for part in (short for part in parts for short in _cut_words(part)):
+    for part in (short for long in parts for short in _cut_words(long)):
         if pieces and count_words(pieces[-1]) + count_words(part) <= _PIECE_WORDS:
             pieces[-1] = f"{pieces[-1]}{glue}{part}"
         else:

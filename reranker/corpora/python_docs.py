@@ -40,7 +40,7 @@ LICENCE = "PSF-2.0 (Python Software Foundation)"
 EXAMPLE_QUERIES = (
     "How do I split a string at a separator?",
     "What does the else clause of a for loop do?",
-    "How can I remove duplicate lines while keeping their order?",
+    "look a key up in several dictionaries at once",
     "temporary directory that is deleted automatically",
     "difference between __str__ and __repr__",
     "run a command and capture what it prints",
@@ -50,7 +50,7 @@ _LAYOUT = 1  # raise by one when what is built changes
 _MIN_DOC_WORDS = 6  # a shorter docstring says no more than the name does
 _SKIPPED_PACKAGES = frozenset(
     """
-    __phello__ antigravity ensurepip idlelib lib2to3 msilib pydoc_data site-packages
+    __phello__ antigravity distutils ensurepip idlelib lib2to3 msilib pydoc_data site-packages
     dist-packages test tests this tkinter turtle turtledemo encodings
     """.split()
 )
@@ -59,7 +59,7 @@ _C_MODULES = {  # C module: the name people know it by
     "_decimal": "decimal", "_functools": "functools", "_io": "io", "_random": "random",
     "_socket": "socket", "_sqlite3": "sqlite3", "_struct": "struct", "_thread": "_thread",
     "array": "array", "binascii": "binascii", "cmath": "cmath", "gc": "gc",
-    "itertools": "itertools", "marshal": "marshal", "math": "math", "nt": "os", "posix": "os",
+    "itertools": "itertools", "math": "math", "nt": "os", "posix": "os",
     "select": "select", "sys": "sys", "time": "time", "unicodedata": "unicodedata",
     "zlib": "zlib",
 }  # fmt: skip

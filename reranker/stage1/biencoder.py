@@ -140,20 +140,20 @@ class BiEncoderScorer:
         return encodings
 
     def _compare(self, query: Encoding, passage: Passage, encoding: Encoding) -> PassageScore:
-        similarity = query.tokens.float() @ encoding.tokens.float().T
-        late = similarity.max(dim=1).values.mean()
-        pooled = query.pooled @ encoding.pooled
+        similarity = (query.tokens.float() @ encoding.tokens.float().T).numpy()
+        late = float(similarity.max(axis=1).mean())
+        pooled = float(query.pooled @ encoding.pooled)
         weight, scale = self.profile.pooled_weight, self.profile.scale
         return PassageScore(
             doc_id=passage.doc_id,
-            score=float(scale * (weight * pooled + (1 - weight) * late)),
+            score=scale * (weight * pooled + (1 - weight) * late),
             passage_tokens=len(encoding.tokens),
             truncated=encoding.truncated,
             sentences=tuple(
                 SentenceScore(
                     start=start,
                     end=end,
-                    score=float(scale * similarity[:, first:last].max(dim=1).values.mean()),
+                    score=scale * float(similarity[:, first:last].max(axis=1).mean()),
                 )
                 for start, end, first, last in encoding.sentences
             ),

@@ -76,16 +76,18 @@ def kl_distillation_loss(
     """Distillation: T² · KL(softmax(t/T) ‖ softmax(s/T)) over a query's passages.
 
     The factor T² keeps the gradient's size independent of the temperature. Source: Hinton,
-    Vinyals and Dean 2015. Raises InputError for a temperature that is not above 0, ValueError
+    Vinyals and Dean 2015. Raises InputError for a temperature not above 0 or infinite, ValueError
     when shapes differ.
     """
-    if not temperature > 0:
-        raise InputError(f"expected a temperature above 0, got {temperature}; use {TEMPERATURE}")
+    if not 0 < temperature < float("inf"):
+        raise InputError(
+            f"expected a finite temperature above 0, got {temperature}; use {TEMPERATURE}"
+        )
     scores, targets, mask = _prepare(scores, teacher_scores, mask)
     log_student = _log_softmax(scores / temperature, mask)
     log_teacher = _log_softmax(targets / temperature, mask)
-    teacher = log_teacher.exp() * mask
-    return temperature**2 * (teacher * (log_teacher - log_student)).sum(dim=1).mean()
+    divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
+    return temperature**2 * divergence.mean()
 
 
 def hybrid_loss(
@@ -136,7 +138,7 @@ def list_net_loss(scores: Tensor, targets: Tensor, mask: Tensor | None = None) -
     Source: Cao et al. 2007. Raises ValueError when shapes differ.
     """
     scores, targets, mask = _prepare(scores, targets, mask)
-    weights = _log_softmax(targets, mask).exp() * mask
+    weights = _log_softmax(targets, mask).exp()
     return -(weights * _log_softmax(scores, mask)).sum(dim=1).mean()
 
 
@@ -155,13 +157,11 @@ def lambda_loss(
         raise ValueError(f"expected a cutoff of 1 or more, got {cutoff}; use None for the list")
     scores, labels, mask = _prepare(scores, labels, mask)
     labels = labels.clamp(min=0)
-    with torch.no_grad():
-        gains = (torch.exp2(labels) - 1) * mask
-        ideal = _discounts(_ranks(labels, mask), cutoff)
-        ideal_dcg = (gains * ideal).sum(dim=1).clamp(min=_tiny(gains))
-        discounts = _discounts(_ranks(scores, mask), cutoff)
-        weights = (_differences(gains) * _differences(discounts)).abs()
-        weights = weights / ideal_dcg[:, None, None]
+    gains = torch.exp2(labels) - 1
+    ideal_dcg = (gains * _discounts(_ranks(labels, mask), cutoff)).sum(dim=1)
+    discounts = _discounts(_ranks(scores, mask), cutoff)
+    weights = (_differences(gains) * _differences(discounts)).abs()
+    weights = weights / ideal_dcg.clamp(min=_tiny(gains))[:, None, None]
     pairs = _ordered_pairs(labels, mask)
     losses = torch.where(pairs, -functional.logsigmoid(_differences(scores)), 0.0)
     return (weights * losses).sum(dim=(1, 2)).mean()
@@ -186,7 +186,7 @@ def _prepare(scores: Tensor, targets: Tensor, mask: Tensor | None) -> tuple[Tens
 
 
 def _log_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Log-probabilities over real passages; 0 (not -inf) at padding, so that 0 · it is 0."""
+    """Log-probabilities over real passages; 0 (not -inf) at padding, so that sums pass over it."""
     lowest = torch.finfo(scores.dtype).min
     return functional.log_softmax(scores.masked_fill(~mask, lowest), dim=1).masked_fill(~mask, 0.0)
 

@@ -33,6 +33,7 @@ from reranker.prompts.digest import (
 )
 from reranker.retrieval.tokenize import tokenize, tokenize_query
 from reranker.stage1.biencoder import BiEncoderScorer
+from reranker.student.student import Student
 from reranker.training.phrasing import write_reason
 from reranker.training.sources import Question, read_squad
 from reranker.types import VERDICTS, Passage, PassageScore, Verdict
@@ -228,8 +229,6 @@ def _answer_span(question: Question, with_gold: bool) -> tuple[str, int, int] | 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the examples; prints the progress to standard error."""
-    from reranker.student.student import load_scorer
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with squad/")
     parser.add_argument("--out", type=Path, required=True, help="jsonl file to write")
@@ -246,7 +245,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     passages = [p for p in passages if p.title in chosen]
     known = {p.doc_id for p in passages}
     questions = [q for q in questions if q.doc_id in known]
-    scorer = load_scorer(load_profile(options.student), "bf16", cached_passages=2 * len(passages))
+    student = Student(load_profile(options.student), "bf16", cached_passages=2 * len(passages))
+    scorer = student.scorer
+    if not isinstance(scorer, BiEncoderScorer):
+        parser.error(f"expected a bi-encoder student, got {options.student}")
     logger.info("encoding %d passages for %d questions", len(passages), len(questions))
     scorer.encode_passages(passages)
     sampler = WindowSampler(passages, questions, scorer)

@@ -1,0 +1,81 @@
+"""From errors to what a person reads. The one place that does so.
+
+Takes an exception and where on the page it belongs, returns a `Message`. Writes no HTML and
+recovers nothing: what was on the page stays there.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+from reranker.errors import (
+    CancelledError,
+    DearError,
+    InputError,
+    QuantizationError,
+    StudentError,
+    TraceError,
+)
+
+logger = logging.getLogger(__name__)
+
+Tone = Literal["info", "busy", "done", "stopped", "error"]
+
+NO_QUERY = "Type a query first: what are you looking for?"
+QUERY_TOO_LONG = "This query is too long: {given:,} characters, at most {limit:,}. Shorten it."
+NOTHING_FOUND = (
+    "No passage of this corpus contains a word of the query. "
+    "Try other words, or choose another corpus."
+)
+WAITING = "Waiting for a turn: one ranking runs at a time."
+STOPPED_WAITING = "Stopped before it began."
+STOPPING = "Stopping…"
+
+_LEADS: tuple[tuple[type[DearError], str], ...] = (
+    (QuantizationError, "This quantisation does not work here"),
+    (StudentError, "The student cannot be used"),
+    (TraceError, "The trace cannot be used"),
+    (InputError, ""),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One thing to tell. `text` is plain text; html.py escapes it."""
+
+    text: str
+    tone: Tone = "info"
+
+
+def explain_error(error: BaseException, *, kept: str = "") -> Message:
+    """What went wrong and what to do; `kept` names what stays on the page.
+
+    Errors the core raises on purpose already say what to do. Anything else is a fault of the
+    program: its text may hold paths or other people's data, so it goes to the log, not the page.
+    """
+    if isinstance(error, CancelledError):
+        return Message(text=join_sentences("Stopped.", kept), tone="stopped")
+    if isinstance(error, DearError):
+        lead = next((lead for kind, lead in _LEADS if isinstance(error, kind)), "")
+        text = f"{lead}: {error}" if lead else capitalize(str(error))
+        return Message(text=join_sentences(f"{text.rstrip('.')}.", kept), tone="error")
+    logger.error("unexpected error", exc_info=error)
+    name = type(error).__name__
+    return Message(
+        text=join_sentences(
+            f"The program failed ({name}). Whoever runs it finds the details in its log.", kept
+        ),
+        tone="error",
+    )
+
+
+def capitalize(text: str) -> str:
+    """`text` with a capital first letter, unless it begins with a file's name ("notes.csv:3: …")."""
+    head = text.split(" ", 1)[0]
+    return text if head.endswith(":") else text[:1].upper() + text[1:]
+
+
+def join_sentences(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)

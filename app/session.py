@@ -1,0 +1,124 @@
+"""What one visitor's page holds: the run under way, and the passages they brought along.
+
+Takes the session key Gradio gives every open page; returns tickets and sources. Nothing here
+is shared between two keys. Knows neither students nor HTML.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reranker.corpora import Corpus
+from reranker.retrieval import Retriever
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Something that can be ranked. `retriever` is None for a pasted list: no retrieval."""
+
+    key: str
+    corpus: Corpus
+    retriever: Retriever | None
+
+
+@dataclass(kw_only=True)
+class Ticket:
+    """The right of one run to write on one page, until a later run or Stop takes it away.
+
+    stopped: the visitor asked for the end, and what was found stays on the page.
+    replaced: a later run owns the page now, and this one may write nothing more.
+    """
+
+    run_id: int
+    stopped: threading.Event = field(default_factory=threading.Event)
+    replaced: threading.Event = field(default_factory=threading.Event)
+    started: bool = False
+
+    def is_cancelled(self) -> bool:
+        return self.stopped.is_set() or self.replaced.is_set()
+
+
+@dataclass(kw_only=True)
+class _Page:
+    ticket: Ticket | None = None
+    sources: dict[str, Source] = field(default_factory=dict)
+    folder: tempfile.TemporaryDirectory[str] | None = None
+
+
+class Sessions:
+    """Every open page by its key. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pages: dict[str, _Page] = {}
+        self._runs = 0
+
+    def begin_run(self, key: str) -> int:
+        """A new run's id; the page's earlier run, if any, is cancelled and may write no more."""
+        with self._lock:
+            page = self._page(key)
+            if page.ticket is not None:
+                page.ticket.replaced.set()
+            self._runs += 1
+            page.ticket = Ticket(run_id=self._runs)
+            return self._runs
+
+    def start_run(self, key: str, run_id: int | None) -> Ticket | None:
+        """The ticket of a run whose turn has come; None when it was stopped or replaced while
+        it waited, or was started already."""
+        with self._lock:
+            ticket = self._page(key).ticket
+            if ticket is None or ticket.run_id != run_id or ticket.started:
+                return None
+            if ticket.is_cancelled():
+                return None
+            ticket.started = True
+            return ticket
+
+    def stop_run(self, key: str) -> bool:
+        """Asks the page's run to end. True when it is running and will say so itself; False
+        when it still waited for its turn, which it will not take."""
+        with self._lock:
+            ticket = self._page(key).ticket
+            if ticket is None:
+                return False
+            ticket.stopped.set()
+            return ticket.started
+
+    def add_source(self, key: str, source: Source) -> None:
+        """Keeps a page's own passages; one of the same source key is replaced."""
+        with self._lock:
+            self._page(key).sources[source.key] = source
+
+    def list_sources(self, key: str) -> tuple[Source, ...]:
+        with self._lock:
+            return tuple(self._page(key).sources.values())
+
+    def find_source(self, key: str, source_key: str) -> Source | None:
+        with self._lock:
+            return self._page(key).sources.get(source_key)
+
+    def folder(self, key: str) -> Path:
+        """A folder for this page's downloads; it goes when the page is closed."""
+        with self._lock:
+            page = self._page(key)
+            if page.folder is None:
+                page.folder = tempfile.TemporaryDirectory(prefix="dear-studio-")
+            return Path(page.folder.name)
+
+    def forget(self, key: str) -> None:
+        """The page was closed: its run ends, its passages and files go."""
+        with self._lock:
+            page = self._pages.pop(key, None)
+        if page is None:
+            return
+        if page.ticket is not None:
+            page.ticket.replaced.set()
+        if page.folder is not None:
+            page.folder.cleanup()
+
+    def _page(self, key: str) -> _Page:
+        return self._pages.setdefault(key, _Page())

@@ -1,0 +1,1 @@
+"""Stage 2: reads windows of candidates, writes the reasons and the permutation."""
