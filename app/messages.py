@@ -18,6 +18,7 @@ from reranker.errors import (
     StudentError,
     TraceError,
 )
+from reranker.types import RankingTrace, StageProgress
 
 logger = logging.getLogger(__name__)
 
@@ -79,3 +80,41 @@ def capitalize(text: str) -> str:
 
 def join_sentences(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def describe_progress(progress: StageProgress | None) -> Message:
+    """What is being done, with numbers where there are any."""
+    if progress is None:
+        return Message(text="BM25 has found the candidates. Preparing the student…", tone="busy")
+    if progress.stage == "load":
+        return Message(text=f"{capitalize(progress.message or 'loading')}…", tone="busy")
+    if progress.stage == "stage1":
+        return Message(
+            text=f"Stage 1: scored {progress.done} of {progress.total} passages…", tone="busy"
+        )
+    if progress.stage == "stage2":
+        window = f"window {progress.done + 1} of {progress.total}"
+        detail = f" ({progress.message})" if progress.message else ""
+        return Message(text=f"Stage 2: {window}{detail}…", tone="busy")
+    return Message(text="Searching with BM25…", tone="busy")
+
+
+def describe_result(trace: RankingTrace) -> Message:
+    """The finished ranking in one sentence or two."""
+    seconds = sum(timing.seconds for timing in trace.timings)
+    text = f"Ranked {count(len(trace.final_order), 'passage')} in {seconds:.1f} s."
+    return Message(text=join_sentences(text, describe_stage2(trace)), tone="done")
+
+
+def describe_stage2(trace: RankingTrace) -> str:
+    """Whether stage 2 changed anything; empty where it did not run."""
+    if not trace.readings:
+        return ""
+    if not trace.stage2_changes:
+        return "Stage 2 changed no place."
+    return f"Stage 2 changed {trace.stage2_changes} of {len(trace.final_order)} places."
+
+
+def count(number: int, noun: str) -> str:
+    """"1 passage", "2,000 passages"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

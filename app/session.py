@@ -11,17 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reranker.corpora import Corpus
-from reranker.retrieval import Retriever
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
-    """Something that can be ranked. `retriever` is None for a pasted list: no retrieval."""
-
-    key: str
-    corpus: Corpus
-    retriever: Retriever | None
+from app.library import Source
 
 
 @dataclass(kw_only=True)

@@ -52,7 +52,7 @@ def check_weights(hits: tuple[Hit, ...]) -> None:
     for rank, hit in enumerate(hits, start=1):
         assert hit.rank == rank
         assert hit.bm25_score is not None and hit.bm25_score > 0
-        assert sum(term.weight for term in hit.terms) == hit.bm25_score
+        assert math.fsum(term.weight for term in hit.terms) == hit.bm25_score
 
 
 @pytest.mark.parametrize("kind", KINDS)

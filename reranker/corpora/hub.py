@@ -66,7 +66,7 @@ def make_rows(records: Iterable[Mapping[str, Any]], where: str) -> Iterator[Row]
 
 def _read_ir_datasets(data_set: str) -> Iterator[Mapping[str, Any]]:
     try:
-        import ir_datasets  # noqa: PLC0415
+        import ir_datasets
     except ImportError as error:
         raise _missing("ir_datasets") from error
     for doc in ir_datasets.load(data_set).docs_iter():
@@ -78,7 +78,7 @@ def _read_ir_datasets(data_set: str) -> Iterator[Mapping[str, Any]]:
 
 def _read_datasets(data_set: str) -> Iterator[Mapping[str, Any]]:
     try:
-        import datasets  # noqa: PLC0415
+        import datasets
     except ImportError as error:
         raise _missing("datasets") from error
     if int(datasets.__version__.split(".")[0]) < _FIRST_SAFE_DATASETS:

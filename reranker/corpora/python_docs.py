@@ -40,7 +40,7 @@ LICENCE = "PSF-2.0 (Python Software Foundation)"
 EXAMPLE_QUERIES = (
     "How do I split a string at a separator?",
     "What does the else clause of a for loop do?",
-    "look a key up in several dictionaries at once",
+    "combine several mappings into a single view",
     "temporary directory that is deleted automatically",
     "difference between __str__ and __repr__",
     "run a command and capture what it prints",
@@ -159,21 +159,22 @@ def _read_members(module: ModuleType, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _read_signature(member: object) -> str:
-    try:
-        return str(inspect.signature(member))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return ""
+    # Not inspect.signature, which evaluates the defaults and fails on some.
+    signature = getattr(member, "__text_signature__", None)
+    return signature.replace("$", "") if isinstance(signature, str) else ""
 
 
 def _read_source_docs() -> Iterator[tuple[str, str]]:
     library = Path(sysconfig.get_paths()["stdlib"])
     for path in sorted(library.rglob("*.py")):
-        parts = path.relative_to(library).with_suffix("").parts
-        if _SKIPPED_PACKAGES.intersection(parts) or any(part[0] == "_" for part in parts[:-1]):
+        *packages, name = path.relative_to(library).with_suffix("").parts
+        hidden = any(package.startswith("_") for package in packages) or name == "__main__"
+        if hidden or _SKIPPED_PACKAGES.intersection((*packages, name)):
             continue
-        if parts[-1].startswith("_") and parts[-1] != "__init__":
-            continue
-        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        # What a private module of a package defines is known by the package's name:
+        # pathlib.Path, not pathlib._local.Path.
+        private = name.startswith("_")
+        module = ".".join(packages if private else (*packages, name))
         if not module:
             continue
         try:
@@ -182,7 +183,8 @@ def _read_source_docs() -> Iterator[tuple[str, str]]:
                 tree = ast.parse(path.read_bytes())
         except (OSError, SyntaxError, ValueError):
             continue
-        yield from _make_texts(module, "", ast.get_docstring(tree))
+        if not private or name == "__init__":
+            yield from _make_texts(module, "", ast.get_docstring(tree))
         yield from _read_definitions(tree, module)
 
 

@@ -7,6 +7,7 @@ every choice about ties, common words and zero scores is made here, once.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Literal
@@ -48,8 +49,8 @@ class Retriever:
         Passages with no query word are left out, never padded in. Scores that are equal to
         TIE_DECIMALS keep the corpus's order. Each hit lists every distinct query term in query
         order, under the surface form it first had, with weight 0.0 where the passage lacks it;
-        the weights add up to `bm25_score` exactly when summed from left to right. Common words
-        are not searched for unless the query has no others.
+        `bm25_score` is exactly math.fsum of the weights. Common words are not searched for
+        unless the query has no others.
 
         Raises InputError for a query without a single word and for a depth below 1.
         """
@@ -67,18 +68,16 @@ class Retriever:
         scores = np.zeros(len(self.corpus), dtype=np.float64)
         for posting in postings:
             scores[posting.positions] += posting.weights
-        return tuple(
-            Hit(
-                passage=self.corpus.passages[position],
-                rank=rank,
-                bm25_score=float(scores[position]),
-                terms=tuple(
-                    TermWeight(term=surfaces[stem], weight=_weight_at(posting, position))
-                    for stem, posting in zip(counts, postings, strict=True)
-                ),
+        hits = []
+        for rank, position in enumerate(_select_best(scores, depth), start=1):
+            terms = tuple(
+                TermWeight(term=surfaces[stem], weight=_weight_at(posting, position))
+                for stem, posting in zip(counts, postings, strict=True)
             )
-            for rank, position in enumerate(_select_best(scores, depth), start=1)
-        )
+            passage = self.corpus.passages[position]
+            score = math.fsum(term.weight for term in terms)
+            hits.append(Hit(passage=passage, rank=rank, bm25_score=score, terms=terms))
+        return tuple(hits)
 
 
 def build_retriever(

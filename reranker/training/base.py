@@ -17,23 +17,27 @@ import itertools
 import json
 import logging
 import random
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerBase,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
 )
 from transformers.trainer_utils import get_last_checkpoint
 
 from reranker.student.load import load_tokenizer
-from reranker.training.packing import PackedRows, TokenizedExample, pack_rows, save_rows, tokenize_example
+from reranker.training.packing import (
+    PackedRows,
+    TokenizedExample,
+    pack_rows,
+    save_rows,
+    tokenize_example,
+)
+from reranker.training.schedule import StopAfter
 from reranker.training.sources import read_wiki
 
 logger = logging.getLogger(__name__)
@@ -111,17 +115,6 @@ def pack(options: argparse.Namespace) -> None:
     rows = list(pack_rows(curriculum(), ROW_TOKENS, tokenizer.pad_token_id))
     save_rows(rows, options.out)
     logger.info("%d rows of %d tokens in %s", len(rows), ROW_TOKENS, options.out)
-
-
-class StopAfter(TrainerCallback):
-    """Saves and ends the run when its minutes are spent."""
-
-    def __init__(self, minutes: float) -> None:
-        self.deadline = time.monotonic() + 60 * minutes
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if time.monotonic() > self.deadline:
-            control.should_save = control.should_training_stop = True
 
 
 def train(options: argparse.Namespace) -> None:

@@ -1,0 +1,68 @@
+"""A ranking as files to take away: the trace, a TREC run, a table.
+
+Takes a trace and a folder, returns paths. Knows no component.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from reranker.trace import dump_trace
+from reranker.trec import rank_by_position, write_run
+from reranker.types import RankingTrace
+
+COLUMNS = (
+    "rank", "doc_id", "title", "rank_bm25", "bm25_score", "rank_stage1", "score", "verdict",
+    "justification",
+)  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_trace(trace: RankingTrace, folder: Path) -> Path:
+    """The whole record as JSON; `python -m reranker replay` reads it."""
+    path = folder / f"{name_files(trace)}.trace.json"
+    path.write_text(dump_trace(trace), encoding="utf-8")
+    return path
+
+
+def write_table(trace: RankingTrace, folder: Path) -> Path:
+    """One line a passage, as CSV. Text that a spreadsheet would take for a formula gets a '."""
+    path = folder / f"{name_files(trace)}.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for hit in trace.ranked_hits():
+            note = hit.justification
+            row = (
+                hit.rank,
+                hit.passage.doc_id,
+                hit.passage.title,
+                hit.rank_bm25,
+                hit.bm25_score,
+                hit.rank_stage1,
+                hit.score,
+                note.verdict if note else None,
+                note.text if note else None,
+            )
+            writer.writerow([_disarm(value) for value in row])
+    return path
+
+
+def write_trec(trace: RankingTrace, folder: Path) -> Path:
+    """A TREC run of the final order. Raises InputError for ids that its columns cannot hold."""
+    path = folder / f"{name_files(trace)}.trec"
+    ranking = rank_by_position(trace.final_order)
+    write_run(path, {trace.query.query_id: ranking}, f"dear-{trace.student.name}")
+    return path
+
+
+def name_files(trace: RankingTrace) -> str:
+    """A file name out of the query: lower-case words joined by -, at most 40 characters."""
+    words = re.sub(r"[^a-z0-9]+", "-", trace.query.text.lower()).strip("-")
+    return f"dear-{words[:40].strip('-') or 'ranking'}"
+
+
+def _disarm(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,246 @@
+"""HTML, made here and nowhere else; everything that comes from outside is escaped here.
+
+Takes traces, messages and plain text, returns HTML strings. Corpus text, model text and
+measured numbers get different classes, so that nobody mistakes one for another. Knows no
+component; the classes are styled in assets/css/studio.css.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from app.facts import (
+    VERDICT_WORDS,
+    describe_move,
+    list_flags,
+    list_integrity,
+    list_places,
+    name_passage,
+)
+from app.messages import Message
+from reranker.prompts.digest import UNQUOTE, show_reason
+from reranker.types import (
+    VERDICTS,
+    Defect,
+    Evidence,
+    Generation,
+    Justification,
+    RankedHit,
+    RankingTrace,
+)
+
+SHOWN_CHARS = 900
+"""Of a passage on its card; the whole opens below it."""
+MAX_SHOWN_CHARS = 20_000
+"""Of a passage that was opened; what is longer ends with a note."""
+
+_VERDICT_MARKER = re.compile(rf"^<\|({'|'.join(VERDICTS)})\|>")
+_HALF_MARKER = re.compile(r"<(\|[^|>]*\|?)?$")
+
+
+def escape(text: str) -> str:
+    """`text` safe as content and in a quoted attribute."""
+    return html.escape(text, quote=True)
+
+
+def escape_label(text: str) -> str:
+    """`text` for a chart's label, where Plotly reads some tags but not &quot;."""
+    return html.escape(text, quote=False)
+
+
+def highlight(text: str, evidence: Iterable[Evidence], end: int | None = None) -> str:
+    """text[:end] with the quoted spans in <mark>; offsets count into the whole `text`.
+
+    Spans may overlap, touch, come unsorted or reach outside; no character is marked twice.
+    """
+    end = len(text) if end is None else min(end, len(text))
+    parts, place = [], 0
+    for span in sorted(evidence, key=lambda span: span.start):
+        first, last = max(span.start, place), min(span.end, end)
+        if first < last:
+            parts += [escape(text[place:first]), f"<mark>{escape(text[first:last])}</mark>"]
+            place = last
+    return "".join([*parts, escape(text[place:end])]).replace("</mark><mark>", "")
+
+
+def clean_stream(text: str) -> str:
+    """Text being decoded as a person reads it: no markers, not even half of one at the end."""
+    text = _HALF_MARKER.sub("", text)
+    quote, closed, rest = text.partition(UNQUOTE)
+    if not closed:
+        return show_reason(text)
+    parts = [f"“{show_reason(quote)}”"] if quote.strip() else []
+    match = _VERDICT_MARKER.match(rest)
+    if match:
+        parts.append(VERDICT_WORDS[match[1]])  # type: ignore[index]
+    parts.append(show_reason(rest))
+    return " · ".join(filter(None, parts))
+
+
+def render_message(message: Message | None) -> str:
+    """A line beside the control it concerns; empty when there is nothing to say."""
+    if message is None:
+        return ""
+    role = "alert" if message.tone == "error" else "status"
+    return f'<p class="message {message.tone}" role="{role}">{escape(message.text)}</p>'
+
+
+def render_header(state: Message) -> str:
+    """The page's name and, beside it, whether the student is loaded."""
+    return (
+        '<header class="masthead"><h1>DeAR Studio</h1>'
+        "<p>Ranks passages in two stages and shows why each stands where it does.</p>"
+        f'<p class="state {state.tone}" role="status">{escape(state.text)}</p></header>'
+    )
+
+
+def render_note(text: str) -> str:
+    """A quiet line of the page's own words."""
+    return f'<p class="note">{escape(text)}</p>' if text else ""
+
+
+def render_corpus(description: str, facts: Sequence[str]) -> str:
+    """What the chosen corpus is: its description, then short facts about it."""
+    shown = "".join(f"<li>{escape(fact)}</li>" for fact in facts if fact)
+    text = f"<p>{escape(description)}</p>" if description else ""
+    return f'<div class="corpus-line">{text}<ul>{shown}</ul></div>'
+
+
+def render_cards(trace: RankingTrace, live: Mapping[str, str]) -> str:
+    """Every candidate in its present order. live: raw text being decoded, by doc_id."""
+    defects: dict[str, list[Defect]] = {}
+    for defect in trace.defects:
+        defects.setdefault(defect.doc_id, []).append(defect)
+    generations = {
+        generation.doc_id: generation
+        for reading in trace.readings
+        for generation in reading.generations
+    }
+    cards = [
+        _render_card(
+            hit,
+            trace,
+            defects.get(hit.passage.doc_id, []),
+            generations.get(hit.passage.doc_id),
+            live.get(hit.passage.doc_id),
+        )
+        for hit in trace.ranked_hits()
+    ]
+    window = _render_live("", live[""]) if "" in live else ""
+    return f'{window}<ol class="cards">{"".join(cards)}</ol>'
+
+
+def _render_card(
+    hit: RankedHit,
+    trace: RankingTrace,
+    defects: Sequence[Defect],
+    generation: Generation | None,
+    live: str | None,
+) -> str:
+    doc_id = hit.passage.doc_id
+    note = _render_justification(hit.justification) if hit.justification else ""
+    if live is not None:
+        note = _render_live(doc_id, live)
+    flags = "".join(f"<li>{escape(flag)}</li>" for flag in list_flags(hit, defects))
+    return (
+        f'<li class="card{" reading" if live is not None else ""}" data-doc="{escape(doc_id)}">'
+        f"{_render_head(hit, trace)}{note}{_render_passage(hit)}"
+        f"{f'<ul class=flags>{flags}</ul>' if flags else ''}"
+        f"{_render_generation(generation) if generation else ''}</li>"
+    )
+
+
+def _render_head(hit: RankedHit, trace: RankingTrace) -> str:
+    places = '<span class="arrow" aria-hidden="true">→</span>'.join(
+        f'<span class="place {place.stage}">{escape(place.words)} <b>{place.rank}</b></span>'
+        for place in list_places(hit, trace)
+    )
+    move = describe_move(hit)
+    moved = f'<span class="move" title="since the first stage">{move}</span>' if move else ""
+    scores = [("stage 1", "stage1", hit.score), ("BM25", "bm25", hit.bm25_score)]
+    numbers = "".join(
+        f'<div class="{stage}"><dt>{name}</dt><dd>{score:.2f}</dd></div>'
+        for name, stage, score in scores
+        if score is not None
+    )
+    return (
+        f'<div class="head"><span class="rank">{hit.rank}</span><div class="about">'
+        f'<h3 dir="auto">{escape(name_passage(hit))}</h3>'
+        f'<p class="places">{places}{moved}</p></div>'
+        f'<dl class="scores">{numbers}</dl></div>'
+    )
+
+
+def _render_justification(justification: Justification) -> str:
+    verdict = justification.verdict
+    badge = f'<span class="verdict {verdict}">{VERDICT_WORDS[verdict]}</span>' if verdict else ""
+    if justification.source == "fallback":
+        return f'<p class="fallback">{badge}{escape(justification.text)}</p>'
+    return f'<p class="model" dir="auto">{badge}{escape(justification.text)}</p>'
+
+
+def _render_live(doc_id: str, text: str) -> str:
+    return (
+        f'<p class="model live" data-live="{escape(doc_id)}" dir="auto">'
+        f"{escape(clean_stream(text))}</p>"
+    )
+
+
+def _render_passage(hit: RankedHit) -> str:
+    text = hit.passage.text
+    evidence = hit.justification.evidence if hit.justification else ()
+    if len(text) <= SHOWN_CHARS:
+        return f'<p class="passage" dir="auto">{highlight(text, evidence)}</p>'
+    beyond = sum(span.end > SHOWN_CHARS for span in evidence)
+    marks = f", {beyond} marked there" if beyond else ""
+    cut = f"<p>Only the first {MAX_SHOWN_CHARS:,} characters are shown.</p>"
+    return (
+        f'<p class="passage" dir="auto">{highlight(text, evidence, SHOWN_CHARS)}…</p>'
+        f'<details data-key="text {escape(hit.passage.doc_id)}">'
+        f"<summary>Whole passage ({len(text):,} characters{marks})</summary>"
+        f'<p class="passage" dir="auto">{highlight(text, evidence, MAX_SHOWN_CHARS)}</p>'
+        f"{cut if len(text) > MAX_SHOWN_CHARS else ''}</details>"
+    )
+
+
+def _render_generation(generation: Generation) -> str:
+    ended = "" if generation.stopped_by == "end" else ", cut off at its length limit"
+    return (
+        f'<details data-key="raw {escape(generation.doc_id)}"><summary>What the student wrote'
+        f" ({generation.tokens} tokens{ended})</summary>"
+        f'<p class="model raw" dir="auto">{escape(clean_stream(generation.text))}</p>'
+        f'<p class="note">Prompt: {generation.prompt_tokens} tokens, SHA-256 '
+        f"<code>{escape(generation.prompt_sha256[:16])}</code></p></details>"
+    )
+
+
+def render_window_texts(trace: RankingTrace) -> str:
+    """A drawer with what was written about whole windows: rankings and readings."""
+    rows = [
+        f"<p>Window {reading.index + 1}, {escape(generation.purpose)} ({generation.tokens} tokens)"
+        f'</p><p class="model raw" dir="auto">{escape(clean_stream(generation.text))}</p>'
+        for reading in trace.readings
+        for generation in reading.generations
+        if not generation.doc_id
+    ]
+    if not rows:
+        return ""
+    return (
+        '<details class="window-texts" data-key="windows"><summary>What the student wrote about '
+        f"whole windows ({len(rows)})</summary>{''.join(rows)}</details>"
+    )
+
+
+def render_strip(trace: RankingTrace) -> str:
+    """The integrity strip: what went in, what came out, what was repaired, and by which weights."""
+    rows = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in list_integrity(trace)
+        if value
+    )
+    return (
+        '<section class="strip" aria-label="How this ranking was made">'
+        f"<dl>{rows}</dl>{render_window_texts(trace)}</section>"
+    )

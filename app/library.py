@@ -1,0 +1,127 @@
+"""The corpora and students a server offers: each loaded once, when first wanted, for everybody.
+
+Takes names, returns sources to search and students to rank with; both are shared between
+visitors and never changed. Knows no run, no visitor and no component. The student module is
+imported when first needed: it loads the model libraries, and the page must answer before that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from app.messages import Message, explain_error
+from reranker.config import DEFAULT_STUDENT, Profile, list_students, load_profile
+from reranker.corpora import Corpus, CorpusInfo, list_corpora, load_corpus
+from reranker.retrieval import Retriever, build_retriever
+from reranker.types import Quantization
+
+if TYPE_CHECKING:
+    from reranker.student.student import Student
+
+KEPT_STUDENTS = 2
+"""Students held in memory at once; the one used longest ago goes first."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+LoadStudent = Callable[[str, Quantization], "Student"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Something that can be ranked. `retriever` is None for a pasted list: no retrieval."""
+
+    key: str
+    corpus: Corpus
+    retriever: Retriever | None
+
+
+class Shelf(Generic[K, V]):
+    """Things made once for each key, however many threads ask. `limit` bounds how many stay."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._making: dict[K, threading.Lock] = {}
+        self._items: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The item of this key; what `make` raises is passed on and nothing is kept."""
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._items:
+                    self._items.move_to_end(key)
+                    return self._items[key]
+            item = make()
+            with self._lock:
+                self._items[key] = item
+                if self._limit is not None and len(self._items) > self._limit:
+                    self._items.popitem(last=False)
+            return item
+
+
+class Library:
+    """The corpora and students this server offers, each loaded when first wanted."""
+
+    def __init__(
+        self,
+        *,
+        student: str = DEFAULT_STUDENT,
+        quantization: Quantization | None = None,
+        load_student: LoadStudent | None = None,
+    ) -> None:
+        """Raises StudentError when there is no student of that name."""
+        self.student = student
+        self.quantization = quantization or load_profile(student).quantization
+        self.corpora: tuple[CorpusInfo, ...] = list_corpora()
+        self.warmed = threading.Event()
+        self.warm_error: Message | None = None
+        self._load_student = load_student or _load_student
+        self._sources: Shelf[str, Source] = Shelf()
+        self._students: Shelf[tuple[str, Quantization], Student] = Shelf(KEPT_STUDENTS)
+
+    def list_profiles(self) -> dict[str, Profile]:
+        """Every student a visitor may choose, by name; the one the server was started with first."""
+        names = dict.fromkeys([self.student, *list_students()])
+        return {name: load_profile(name) for name in names}
+
+    def open_source(self, corpus_id: str) -> Source:
+        """One of `corpora` with its index. Raises InputError."""
+
+        def make() -> Source:
+            corpus = load_corpus(corpus_id, allow_paths=False)
+            return Source(key=corpus_id, corpus=corpus, retriever=build_retriever(corpus))
+
+        return self._sources.get(corpus_id, make)
+
+    def open_student(self, name: str, quantization: Quantization) -> Student:
+        """Raises StudentError or QuantizationError."""
+        return self._students.get((name, quantization), lambda: self._load_student(name, quantization))
+
+    def warm_up(self) -> None:
+        """Loads what a first ranking needs, in the background; `warmed` is set when done."""
+
+        def work() -> None:
+            try:
+                self.open_source(self.corpora[0].corpus_id)
+                student = self.open_student(self.student, self.quantization)
+                with student.lock:
+                    student.scorer  # noqa: B018 - reading the property loads stage 1
+                    if student.profile.stage2 is not None:
+                        student.reader  # noqa: B018
+            except Exception as error:  # shown on the page; a later run meets it again
+                self.warm_error = explain_error(error)
+            finally:
+                self.warmed.set()
+
+        threading.Thread(target=work, name="warm-up", daemon=True).start()
+
+def _load_student(name: str, quantization: Quantization) -> Student:
+    from reranker.student.student import load_student  # noqa: PLC0415 - loads torch
+
+    return load_student(name, quantization)

@@ -1,0 +1,246 @@
+"""What happens on the Rank tab: values of controls in, what to show instead out.
+
+Takes the library and the sessions; every method serves one event of the page. Knows which
+parts the screen has, not where they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from app import messages
+from app.examples import MAX_EXAMPLES, list_examples
+from app.exports import write_table, write_trace, write_trec
+from app.facts import describe_flow
+from app.figures import draw_flow, draw_scores
+from app.html import (
+    clean_stream,
+    render_cards,
+    render_corpus,
+    render_message,
+    render_note,
+    render_strip,
+)
+from app.library import Library, Source
+from app.messages import Message, explain_error
+from app.plots import make_plot
+from app.ranking import RankJob, RankView, check_query, stream_views
+from app.session import Sessions
+from reranker.corpora import load_corpus, parse_pasted
+from reranker.errors import DearError, InputError
+from reranker.retrieval import build_retriever
+from reranker.types import RankSettings
+
+SKIP = gr.skip()
+AS_PROFILE = "profile"
+"""The choice that leaves the final order to the student's profile."""
+
+
+class Screen(NamedTuple):
+    """The parts a run may change: once the components themselves, then what they get."""
+
+    status: Any = SKIP
+    query_error: Any = SKIP
+    corpus_error: Any = SKIP
+    examples: Any = SKIP
+    results: Any = SKIP
+    stop: Any = SKIP
+    cards: Any = SKIP
+    flow: Any = SKIP
+    flow_note: Any = SKIP
+    scores: Any = SKIP
+    strip: Any = SKIP
+    trace_file: Any = SKIP
+    trec_file: Any = SKIP
+    table_file: Any = SKIP
+
+
+class Choices(NamedTuple):
+    """The controls a run reads, in the order `run` takes their values."""
+
+    source: Any
+    query: Any
+    student: Any
+    quantization: Any
+    stages: Any
+    mode: Any
+    final: Any
+    depth: Any
+    grounding: Any
+
+
+class RankEvents:
+    """The tab's events over one library; visitors are told apart by their session."""
+
+    def __init__(self, library: Library, sessions: Sessions) -> None:
+        self.library, self.sessions = library, sessions
+
+    def begin(self, query: str, request: gr.Request) -> tuple[Any, ...]:
+        """Gives a new run its id and ends the page's earlier one; an unusable query begins none."""
+        try:
+            check_query(query)
+        except InputError as error:
+            return None, *Screen(query_error=render_message(explain_error(error)))
+        run_id = self.sessions.begin_run(_key(request))
+        return run_id, *Screen(
+            query_error="",
+            corpus_error="",
+            status=render_message(Message(text=messages.WAITING, tone="busy")),
+            stop=gr.Button(interactive=True),
+            examples=gr.Accordion(open=False),
+        )
+
+    def run(self, run_id: int | None, *values: Any, request: gr.Request) -> Iterator[Screen]:
+        """The run's screens; none when it was stopped or replaced before its turn came."""
+        ticket = self.sessions.start_run(_key(request), run_id)
+        if ticket is None:
+            return
+        choices = Choices(*values)
+        try:
+            source = self._find_source(choices.source, _key(request))
+        except DearError as error:
+            yield _make_failed(corpus_error=error)
+            return
+        try:
+            shown: frozenset[str] = frozenset()
+            for view in stream_views(self.library, _make_job(choices, source), ticket.is_cancelled):
+                if ticket.replaced.is_set():
+                    return
+                yield self._show(view, shown, _key(request))
+                shown = frozenset(view.live)
+        except InputError as error:
+            yield _make_failed(query_error=error)
+
+    def stop(self, request: gr.Request) -> Screen:
+        """Ends the page's run; what it has found stays."""
+        running = self.sessions.stop_run(_key(request))
+        text = messages.STOPPING if running else messages.STOPPED_WAITING
+        tone: messages.Tone = "busy" if running else "stopped"
+        return Screen(
+            status=render_message(Message(text=text, tone=tone)), stop=gr.Button(interactive=False)
+        )
+
+    def choose_source(self, source_key: str, request: gr.Request) -> tuple[Any, ...]:
+        """The corpus line, its error, and the examples: a button and a note each."""
+        try:
+            source = self._find_source(source_key, _key(request))
+        except DearError as error:
+            return SKIP, render_message(explain_error(error)), *[SKIP] * 2 * MAX_EXAMPLES
+        return render_source(source), "", *make_examples(source)
+
+    def add_file(self, path: str | None, request: gr.Request) -> tuple[Any, Any]:
+        """An uploaded file as a corpus of this page only: the chooser, and an error beside it."""
+        if path is None:
+            return SKIP, ""
+        try:
+            corpus = load_corpus(path)
+            source = Source(
+                key=f"upload:{corpus.sha256}", corpus=corpus, retriever=build_retriever(corpus)
+            )
+        except DearError as error:
+            return SKIP, render_message(explain_error(error))
+        return self._offer(source, request), ""
+
+    def add_pasted(self, text: str, request: gr.Request) -> tuple[Any, Any, bool]:
+        """A pasted list as candidates of this page only; False when it cannot be used."""
+        try:
+            corpus = parse_pasted(text)
+        except DearError as error:
+            return SKIP, render_message(explain_error(error)), False
+        source = Source(key=f"pasted:{corpus.sha256}", corpus=corpus, retriever=None)
+        return self._offer(source, request), "", True
+
+    def forget(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.sessions.forget(_key(request))
+
+    def _offer(self, source: Source, request: gr.Request) -> Any:
+        self.sessions.add_source(_key(request), source)
+        own = [(s.corpus.title, s.key) for s in self.sessions.list_sources(_key(request))]
+        return gr.Dropdown(choices=[*list_choices(self.library), *own], value=source.key)
+
+    def _find_source(self, source_key: str, key: str) -> Source:
+        return self.sessions.find_source(key, source_key) or self.library.open_source(source_key)
+
+    def _show(self, view: RankView, shown: frozenset[str], key: str) -> Screen:
+        """The screen for a view. shown: whose text was being decoded in the view before."""
+        screen = Screen(status=render_message(view.message))
+        live = {doc_id: clean_stream(text) for doc_id, text in view.live.items()}
+        if view.changed == "text" and shown == frozenset(live):
+            return screen._replace(cards=gr.HTML(live=live))
+        if view.changed != "status":
+            cards = render_cards(view.trace, view.live)
+            screen = screen._replace(cards=gr.HTML(value=cards, live=live))
+        if view.changed == "order":
+            screen = screen._replace(
+                results=gr.Column(visible=True),
+                flow=make_plot(draw_flow(view.trace)),
+                flow_note=render_note(describe_flow(view.trace)),
+                scores=make_plot(draw_scores(view.trace)) if view.trace.stage1 else None,
+                strip=render_strip(view.trace),
+            )
+        return screen._replace(**self._make_files(view, key)) if view.over else screen
+
+    def _make_files(self, view: RankView, key: str) -> dict[str, Any]:
+        folder = self.sessions.folder(key)
+        files: dict[str, Any] = {"stop": gr.Button(interactive=False)}
+        writers = {"trace_file": write_trace, "trec_file": write_trec, "table_file": write_table}
+        for name, write in writers.items():
+            try:
+                files[name] = gr.DownloadButton(value=write(view.trace, folder), interactive=True)
+            except InputError:  # TREC cannot hold ids with spaces; the other two can
+                files[name] = gr.DownloadButton(value=None, interactive=False)
+        return files
+
+
+def list_choices(library: Library) -> list[tuple[str, str]]:
+    """The chooser's entries: what is shown, and the key behind it."""
+    return [(info.title, info.corpus_id) for info in library.corpora]
+
+
+def render_source(source: Source) -> str:
+    corpus = source.corpus
+    how = source.retriever.description if source.retriever else "no retrieval: reranked as pasted"
+    size = messages.count(len(corpus), "passage")
+    return render_corpus(corpus.description, [size, how, f"licence: {corpus.licence}"])
+
+
+def make_examples(source: Source) -> list[Any]:
+    """A button and a note for each of MAX_EXAMPLES examples; hidden where there are fewer."""
+    examples = list_examples(source.corpus)
+    updates: list[Any] = []
+    for position in range(MAX_EXAMPLES):
+        example = examples[position] if position < len(examples) else None
+        updates.append(gr.Button(value=example.query if example else "", visible=bool(example)))
+        updates.append(render_note(example.shows if example else ""))
+    return updates
+
+
+def _make_job(choices: Choices, source: Source) -> RankJob:
+    settings = RankSettings(
+        depth=int(choices.depth),
+        stages=choices.stages,
+        mode=choices.mode,
+        final=None if choices.final == AS_PROFILE else choices.final,
+        grounding=bool(choices.grounding),
+    )
+    return RankJob(
+        query=choices.query,
+        source=source,
+        student=choices.student,
+        quantization=choices.quantization,
+        settings=settings,
+    )
+
+
+def _make_failed(**errors: DearError) -> Screen:
+    """A run that did not get as far as candidates: its error stands at the control it is about."""
+    shown = {name: render_message(explain_error(error)) for name, error in errors.items()}
+    return Screen(status="", stop=gr.Button(interactive=False), **shown)
+
+
+def _key(request: gr.Request) -> str:
+    return str(request.session_hash)

@@ -1,0 +1,127 @@
+"""The whole page: header, tabs, look, and how it is served.
+
+Takes a library, returns the Blocks and starts it. Each tab is arranged in its own module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import gradio as gr
+
+from app.html import render_header, render_note
+from app.library import Library
+from app.messages import Message
+from app.rank_events import RankEvents
+from app.rank_tab import build_rank_tab
+from app.session import Sessions
+from reranker.config import ASSETS
+
+MAX_UPLOAD = "64mb"
+CACHE_SECONDS = (3600, 24 * 3600)
+"""How often Gradio's own copies of uploads and downloads are looked through, and how old they
+may grow."""
+MAX_WAITING = 50
+"""Runs that may wait in the queue before a visitor is asked to come back later."""
+POLL_SECONDS = 0.5
+PRIVACY = (
+    "Queries, passages and results stay on the machine that runs this page. Nothing is kept "
+    "after the page is closed, and nothing is sent elsewhere."
+)
+
+
+def build_page(library: Library) -> gr.Blocks:
+    """The Blocks, not yet served."""
+    events = RankEvents(library, Sessions())
+    with gr.Blocks(
+        title="DeAR Studio", analytics_enabled=False, fill_width=True, delete_cache=CACHE_SECONDS
+    ) as page:
+        header = gr.HTML(render_header(describe_state(library)))
+        with gr.Tabs(elem_classes="main-tabs"):
+            with gr.Tab("Rank", id="rank"):
+                build_rank_tab(events)
+        gr.HTML(render_note(PRIVACY), elem_classes="privacy")
+
+        async def follow_warm_up() -> AsyncIterator[str]:
+            yield render_header(describe_state(library))
+            while not library.warmed.is_set():
+                await asyncio.sleep(POLL_SECONDS)
+            yield render_header(describe_state(library))
+
+        page.load(
+            follow_warm_up,
+            None,
+            header,
+            show_progress="hidden",
+            concurrency_limit=None,
+            api_visibility="private",
+        )
+        page.unload(events.forget)
+    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+
+
+def describe_state(library: Library) -> Message:
+    """Whether the student is loaded yet."""
+    student = f"student {library.student}, {library.quantization}"
+    if library.warm_error is not None:
+        return library.warm_error
+    if not library.warmed.is_set():
+        return Message(text=f"Warming up: loading {student}…", tone="busy")
+    return Message(text=f"Ready: {student}", tone="done")
+
+
+def serve_page(page: gr.Blocks, library: Library, host: str | None, port: int | None) -> None:
+    """Serves until interrupted. The page answers first, then the student is loaded.
+
+    Nothing is recorded in the browser (run_history) and no file of this machine is served
+    besides the page's own. host: None leaves the choice to Gradio, as on a Space.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    open_page(page, host, port)
+    library.warm_up()
+    page.block_thread()
+
+
+def open_page(page: gr.Blocks, host: str | None, port: int | None) -> None:
+    """Starts serving in the background."""
+    page.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        max_file_size=MAX_UPLOAD,
+        run_history=False,
+        show_error=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        allowed_paths=[],
+        footer_links=["settings"],
+        theme=make_theme(),
+        css_paths=[ASSETS / "css" / "studio.css"],
+    )
+
+
+def make_theme() -> gr.themes.Base:
+    """Gradio's plain theme with fonts it brings along, and greys that are dark enough to read."""
+    sans = (gr.themes.LocalFont("Source Sans Pro", weights=(400, 600)), "system-ui", "sans-serif")
+    theme = gr.themes.Base(
+        primary_hue=gr.themes.colors.blue,
+        neutral_hue=gr.themes.colors.zinc,
+        radius_size=gr.themes.sizes.radius_sm,
+        font=sans,
+    )
+    return theme.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_300",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+        button_primary_background_fill="#0072B2",
+        button_primary_background_fill_dark="#0072B2",
+        button_primary_background_fill_hover="#005A8C",
+        button_primary_background_fill_hover_dark="#0A84C6",
+    )
