@@ -30,7 +30,7 @@ DEFECT_WORDS: dict[DefectKind, str] = {
     "quote_not_found": "quote not found",
     "no_justification": "no note written",
 }
-REPAIRS: frozenset[DefectKind] = frozenset(("wrong_format", "repetition", "missing", "out_of_range"))
+REPAIRS: tuple[DefectKind, ...] = ("wrong_format", "repetition", "missing", "out_of_range")
 
 StageName = Literal["bm25", "stage1", "stage2"]
 
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 
 def name_first_stage(trace: RankingTrace) -> str:
-    """"BM25", or "given" for a pasted list, whose order is the visitor's own."""
+    """BM25, or "given" for a pasted list, whose order is the visitor's own."""
     return "BM25" if any(hit.bm25_score is not None for hit in trace.hits) else "given"
 
 
@@ -61,8 +61,22 @@ def list_places(hit: RankedHit, trace: RankingTrace) -> tuple[Place, ...]:
 
 def name_passage(hit: RankedHit) -> str:
     """The title, or the beginning of the text where there is none."""
-    title = " ".join(hit.passage.title.split())
-    return title or shorten(" ".join(hit.passage.text.split()), UNTITLED_CHARS)
+    return " ".join(hit.passage.title.split()) or _begin_text(hit)
+
+
+def name_apart(trace: RankingTrace) -> dict[str, str]:
+    """A name for every candidate by which it can be told from the others: its title, or the
+    beginning of its text where others have the same title or it has none. By doc_id."""
+    hits = trace.ranked_hits()
+    titles = Counter(name_passage(hit) for hit in hits)
+    return {
+        hit.passage.doc_id: name if titles[name := name_passage(hit)] == 1 else _begin_text(hit)
+        for hit in hits
+    }
+
+
+def _begin_text(hit: RankedHit) -> str:
+    return shorten(" ".join(hit.passage.text.split()), UNTITLED_CHARS)
 
 
 def shorten(text: str, limit: int) -> str:
@@ -70,7 +84,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def describe_move(hit: RankedHit) -> str:
-    """"▲ 6" for a passage six places above where the first stage put it; "" where it stayed."""
+    """▲ 6 for a passage six places above where the first stage put it; "" where it stayed."""
     moved = hit.rank_bm25 - hit.rank
     return f"{'▲' if moved > 0 else '▼'} {abs(moved)}" if moved else ""
 
@@ -166,5 +180,6 @@ def describe_flow(trace: RankingTrace) -> str:
     lines = "Bold lines moved three places or more: solid rose, dashed fell."
     if far.rank == far.rank_bm25:
         return lines
-    first = name_first_stage(trace)
-    return f"{lines} Furthest: “{shorten(name_passage(far), 40)}”, {first} {far.rank_bm25} → {far.rank}."
+    move = f"{name_first_stage(trace)} {far.rank_bm25} → {far.rank}"
+    name = shorten(name_apart(trace)[far.passage.doc_id], 40)
+    return f"{lines} Furthest: “{name}”, {move}."

@@ -7,11 +7,11 @@ alone. Passage titles are escaped, because Plotly reads some tags.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from app.facts import Place, list_places, name_passage, shorten
+from app.facts import Place, list_places, name_apart, name_passage, shorten
 from app.html import escape_label
 from reranker.types import RankedHit, RankingTrace
 
@@ -42,7 +42,7 @@ def draw_flow(trace: RankingTrace) -> go.Figure:
         _add_lines(figure, paths, position)
     for position in range(len(columns)):
         _add_markers(figure, paths, position)
-    _add_labels(figure, paths, len(columns))
+    _add_labels(figure, paths, name_apart(trace))
     figure.update_xaxes(
         side="top",
         range=[-0.25, max(len(columns) - 1, 0) + 0.25],
@@ -76,11 +76,11 @@ def draw_scores(trace: RankingTrace) -> go.Figure:
         hovertext=[_describe_hit(hit) for hit in hits],
         hovertemplate="%{hovertext}<br>stage-1 score %{x:.2f}<extra></extra>",
     )
-    shown = hits[:: _thin_out(len(hits))]
+    shown, names = hits[:: _thin_out(len(hits))], name_apart(trace)
     figure.update_yaxes(
         autorange="reversed",
         tickvals=[hit.rank for hit in shown],
-        ticktext=[f"{_name_short(hit)}  {hit.rank}" for hit in shown],
+        ticktext=[f"{_shorten_name(hit, names)}  {hit.rank}" for hit in shown],
         showgrid=False,
         fixedrange=True,
     )
@@ -141,13 +141,13 @@ def _add_markers(figure: go.Figure, paths: Sequence[Path], position: int) -> Non
     )
 
 
-def _add_labels(figure: go.Figure, paths: Sequence[Path], columns: int) -> None:
+def _add_labels(figure: go.Figure, paths: Sequence[Path], names: Mapping[str, str]) -> None:
     shown = paths[:: _thin_out(len(paths))]
     figure.add_scatter(
-        x=[columns - 0.92] * len(shown),
+        x=[len(places) - 0.92 for _, places in shown],
         y=[places[-1].rank for _, places in shown],
         mode="text",
-        text=[f"{places[-1].rank}  {_name_short(hit)}" for hit, places in shown],
+        text=[f"{places[-1].rank}  {_shorten_name(hit, names)}" for hit, places in shown],
         textposition="middle right",
         hoverinfo="skip",
         name="titles",
@@ -165,8 +165,8 @@ def _name_column(place: Place) -> str:
     return f"<b>{escape_label(words)}</b>"
 
 
-def _name_short(hit: RankedHit) -> str:
-    return escape_label(shorten(name_passage(hit), LABEL_CHARS))
+def _shorten_name(hit: RankedHit, names: Mapping[str, str]) -> str:
+    return escape_label(shorten(names[hit.passage.doc_id], LABEL_CHARS))
 
 
 def _describe_hit(hit: RankedHit) -> str:

@@ -20,9 +20,7 @@ from app.facts import (
     name_passage,
 )
 from app.messages import Message
-from reranker.prompts.digest import UNQUOTE, show_reason
 from reranker.types import (
-    VERDICTS,
     Defect,
     Evidence,
     Generation,
@@ -36,8 +34,13 @@ SHOWN_CHARS = 900
 MAX_SHOWN_CHARS = 20_000
 """Of a passage that was opened; what is longer ends with a note."""
 
-_VERDICT_MARKER = re.compile(rf"^<\|({'|'.join(VERDICTS)})\|>")
+# A student writes markers between its words: what may be told of them is, the others go.
 _HALF_MARKER = re.compile(r"<(\|[^|>]*\|?)?$")
+_MARKER = re.compile(r"<\|([^|>]*)\|>")
+_REFERENCE = re.compile(r"[cl]\d")
+_SHOWN_MARKERS = {"quote": "“", "/quote": "” · ", "t": "“", "/t": "”"} | {
+    verdict: f"{words} · " for verdict, words in VERDICT_WORDS.items()
+}
 
 
 def escape(text: str) -> str:
@@ -66,17 +69,17 @@ def highlight(text: str, evidence: Iterable[Evidence], end: int | None = None) -
 
 
 def clean_stream(text: str) -> str:
-    """Text being decoded as a person reads it: no markers, not even half of one at the end."""
-    text = _HALF_MARKER.sub("", text)
-    quote, closed, rest = text.partition(UNQUOTE)
-    if not closed:
-        return show_reason(text)
-    parts = [f"“{show_reason(quote)}”"] if quote.strip() else []
-    match = _VERDICT_MARKER.match(rest)
-    if match:
-        parts.append(VERDICT_WORDS[match[1]])  # type: ignore[index]
-    parts.append(show_reason(rest))
-    return " · ".join(filter(None, parts))
+    """Text being decoded as a person reads it: no markers, not even half of one at the end.
+
+    A reference to a word of the query becomes "…": which word it is, is known when the note is
+    taken apart.
+    """
+
+    def show(match: re.Match[str]) -> str:
+        return "…" if _REFERENCE.fullmatch(match[1]) else _SHOWN_MARKERS.get(match[1], "")
+
+    shown = _MARKER.sub(show, _HALF_MARKER.sub("", text))
+    return " ".join(shown.replace("“ ", "“").split()).removesuffix(" ·")
 
 
 def render_message(message: Message | None) -> str:
@@ -93,6 +96,23 @@ def render_header(state: Message) -> str:
         '<header class="masthead"><h1>DeAR Studio</h1>'
         "<p>Ranks passages in two stages and shows why each stands where it does.</p>"
         f'<p class="state {state.tone}" role="status">{escape(state.text)}</p></header>'
+    )
+
+
+def render_intro() -> str:
+    """What will be seen here, on a page that has not ranked anything yet."""
+    stages = (
+        ("bm25", "BM25", "finds the candidates by their words."),
+        ("stage1", "Stage 1", "scores each passage against the query."),
+        ("stage2", "Stage 2", "reads them together, quotes evidence, says why, and reorders."),
+    )
+    shown = "".join(
+        f'<li><span class="place {stage}"><b>{name}</b></span> {text}</li>'
+        for stage, name, text in stages
+    )
+    return (
+        f'<div class="intro"><ol>{shown}</ol><p class="note">Type a query, or take an example. '
+        "Every score, move and repair stays visible; the ranking can be downloaded.</p></div>"
     )
 
 
@@ -167,7 +187,8 @@ def _render_head(hit: RankedHit, trace: RankingTrace) -> str:
     )
     return (
         f'<div class="head"><span class="rank">{hit.rank}</span><div class="about">'
-        f'<h3 dir="auto">{escape(name_passage(hit))}</h3>'
+        f'<h3 dir="auto">{escape(name_passage(hit))} '
+        f'<span class="doc-id">{escape(hit.passage.doc_id)}</span></h3>'
         f'<p class="places">{places}{moved}</p></div>'
         f'<dl class="scores">{numbers}</dl></div>'
     )

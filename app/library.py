@@ -11,6 +11,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from app.messages import Message, explain_error
@@ -82,11 +84,13 @@ class Library:
         self.warmed = threading.Event()
         self.warm_error: Message | None = None
         self._load_student = load_student or _load_student
+        # transformers resolves its names lazily, and not safely so in two threads at once.
+        self._importing = threading.Lock()
         self._sources: Shelf[str, Source] = Shelf()
         self._students: Shelf[tuple[str, Quantization], Student] = Shelf(KEPT_STUDENTS)
 
     def list_profiles(self) -> dict[str, Profile]:
-        """Every student a visitor may choose, by name; the one the server was started with first."""
+        """Every student a visitor may choose, by name; the one the server began with first."""
         names = dict.fromkeys([self.student, *list_students()])
         return {name: load_profile(name) for name in names}
 
@@ -99,9 +103,16 @@ class Library:
 
         return self._sources.get(corpus_id, make)
 
+    def import_pipeline(self) -> ModuleType:
+        """The core's pipeline. The first call takes seconds: it imports the model libraries."""
+        with self._importing:
+            return import_module("reranker.pipeline")
+
     def open_student(self, name: str, quantization: Quantization) -> Student:
         """Raises StudentError or QuantizationError."""
-        return self._students.get((name, quantization), lambda: self._load_student(name, quantization))
+        return self._students.get(
+            (name, quantization), lambda: self._load_student(name, quantization)
+        )
 
     def warm_up(self) -> None:
         """Loads what a first ranking needs, in the background; `warmed` is set when done."""
@@ -109,6 +120,7 @@ class Library:
         def work() -> None:
             try:
                 self.open_source(self.corpora[0].corpus_id)
+                self.import_pipeline()
                 student = self.open_student(self.student, self.quantization)
                 with student.lock:
                     student.scorer  # noqa: B018 - reading the property loads stage 1
@@ -120,6 +132,7 @@ class Library:
                 self.warmed.set()
 
         threading.Thread(target=work, name="warm-up", daemon=True).start()
+
 
 def _load_student(name: str, quantization: Quantization) -> Student:
     from reranker.student.student import load_student  # noqa: PLC0415 - loads torch

@@ -73,7 +73,7 @@ def explain_error(error: BaseException, *, kept: str = "") -> Message:
 
 
 def capitalize(text: str) -> str:
-    """`text` with a capital first letter, unless it begins with a file's name ("notes.csv:3: …")."""
+    """`text` with a capital first letter, unless it begins with a place ("notes.csv:3: …")."""
     head = text.split(" ", 1)[0]
     return text if head.endswith(":") else text[:1].upper() + text[1:]
 
@@ -116,5 +116,5 @@ def describe_stage2(trace: RankingTrace) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """"1 passage", "2,000 passages"."""
+    """1 passage, 2,000 passages."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -21,4 +21,6 @@ CONFIG: dict[str, Any] = {
 
 def make_plot(figure: go.Figure) -> PlotData:
     """The figure and CONFIG as one JSON object."""
-    return PlotData(type="plotly", plot=json.dumps({**json.loads(figure.to_json()), "config": CONFIG}))
+    return PlotData(
+        type="plotly", plot=json.dumps({**json.loads(figure.to_json()), "config": CONFIG})
+    )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from app import messages
-from app.examples import MAX_EXAMPLES, list_examples
+from app.examples import MAX_EXAMPLES, Example, list_examples
 from app.exports import write_table, write_trace, write_trec
 from app.facts import describe_flow
 from app.figures import draw_flow, draw_scores
@@ -46,6 +46,7 @@ class Screen(NamedTuple):
     query_error: Any = SKIP
     corpus_error: Any = SKIP
     examples: Any = SKIP
+    intro: Any = SKIP
     results: Any = SKIP
     stop: Any = SKIP
     cards: Any = SKIP
@@ -93,7 +94,7 @@ class RankEvents:
             examples=gr.Accordion(open=False),
         )
 
-    def run(self, run_id: int | None, *values: Any, request: gr.Request) -> Iterator[Screen]:
+    def run(self, request: gr.Request, run_id: int | None, *values: Any) -> Iterator[Screen]:
         """The run's screens; none when it was stopped or replaced before its turn came."""
         ticket = self.sessions.start_run(_key(request), run_id)
         if ticket is None:
@@ -129,7 +130,11 @@ class RankEvents:
             source = self._find_source(source_key, _key(request))
         except DearError as error:
             return SKIP, render_message(explain_error(error)), *[SKIP] * 2 * MAX_EXAMPLES
-        return render_source(source), "", *make_examples(source)
+        shown: list[Any] = []
+        for example in pad_examples(source):
+            shown.append(gr.Button(value=example.query, visible=bool(example.query)))
+            shown.append(render_note(example.shows))
+        return render_source(source), "", *shown
 
     def add_file(self, path: str | None, request: gr.Request) -> tuple[Any, Any]:
         """An uploaded file as a corpus of this page only: the chooser, and an error beside it."""
@@ -144,14 +149,15 @@ class RankEvents:
             return SKIP, render_message(explain_error(error))
         return self._offer(source, request), ""
 
-    def add_pasted(self, text: str, request: gr.Request) -> tuple[Any, Any, bool]:
-        """A pasted list as candidates of this page only; False when it cannot be used."""
+    def begin_pasted(self, text: str, query: str, request: gr.Request) -> tuple[Any, ...]:
+        """Makes a pasted list this page's candidates and begins a run over it: the chooser, an
+        error beside the list, then what `begin` gives."""
         try:
             corpus = parse_pasted(text)
         except DearError as error:
-            return SKIP, render_message(explain_error(error)), False
+            return SKIP, render_message(explain_error(error)), None, *Screen()
         source = Source(key=f"pasted:{corpus.sha256}", corpus=corpus, retriever=None)
-        return self._offer(source, request), "", True
+        return self._offer(source, request), "", *self.begin(query, request)
 
     def forget(self, request: gr.Request) -> None:
         """The page was closed."""
@@ -176,6 +182,7 @@ class RankEvents:
             screen = screen._replace(cards=gr.HTML(value=cards, live=live))
         if view.changed == "order":
             screen = screen._replace(
+                intro="",
                 results=gr.Column(visible=True),
                 flow=make_plot(draw_flow(view.trace)),
                 flow_note=render_note(describe_flow(view.trace)),
@@ -203,20 +210,15 @@ def list_choices(library: Library) -> list[tuple[str, str]]:
 
 def render_source(source: Source) -> str:
     corpus = source.corpus
-    how = source.retriever.description if source.retriever else "no retrieval: reranked as pasted"
     size = messages.count(len(corpus), "passage")
-    return render_corpus(corpus.description, [size, how, f"licence: {corpus.licence}"])
+    how = source.retriever.description if source.retriever else f"{size}, no retrieval"
+    return render_corpus(corpus.description, [how, f"licence: {corpus.licence}"])
 
 
-def make_examples(source: Source) -> list[Any]:
-    """A button and a note for each of MAX_EXAMPLES examples; hidden where there are fewer."""
-    examples = list_examples(source.corpus)
-    updates: list[Any] = []
-    for position in range(MAX_EXAMPLES):
-        example = examples[position] if position < len(examples) else None
-        updates.append(gr.Button(value=example.query if example else "", visible=bool(example)))
-        updates.append(render_note(example.shows if example else ""))
-    return updates
+def pad_examples(source: Source) -> tuple[Example, ...]:
+    """Exactly MAX_EXAMPLES examples; the query is "" where the source has fewer."""
+    missing = (Example(query=""),) * MAX_EXAMPLES
+    return (*list_examples(source.corpus), *missing)[:MAX_EXAMPLES]
 
 
 def _make_job(choices: Choices, source: Source) -> RankJob:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from app.examples import MAX_EXAMPLES
+from app.html import render_intro, render_note
 from app.library import Library
 from app.rank_events import (
     AS_PROFILE,
@@ -15,7 +15,7 @@ from app.rank_events import (
     RankEvents,
     Screen,
     list_choices,
-    make_examples,
+    pad_examples,
     render_source,
 )
 from reranker.config import Profile
@@ -86,7 +86,12 @@ def _build_bar(library: Library) -> Bar:
     first = library.corpora[0].corpus_id
     with gr.Row(elem_classes="bar"):
         source = gr.Dropdown(
-            list_choices(library), value=first, label="Corpus", scale=2, elem_id="corpus"
+            list_choices(library),
+            value=first,
+            label="Corpus",
+            scale=2,
+            min_width=200,
+            elem_id="corpus",
         )
         query = gr.Textbox(
             label="Query",
@@ -98,28 +103,27 @@ def _build_bar(library: Library) -> Bar:
         )
         run = gr.Button("Run", variant="primary", scale=0, min_width=96, elem_id="run")
         stop = gr.Button("Stop", scale=0, min_width=96, interactive=False, elem_id="stop")
-    query_error = gr.HTML(elem_id="query-error")
-    corpus_error = gr.HTML(elem_id="corpus-error")
-    corpus_line = gr.HTML(render_source(library.open_source(first)), elem_id="corpus-line")
+    query_error = _html(elem_id="query-error")
+    corpus_error = _html(elem_id="corpus-error")
+    corpus_line = _html(render_source(library.open_source(first)), elem_id="corpus-line")
     return Bar(source, query, run, stop, query_error, corpus_line, corpus_error)
 
 
 def _build_examples(library: Library) -> tuple[Any, list[Any], list[Any]]:
-    updates = make_examples(library.open_source(library.corpora[0].corpus_id))
     buttons, notes = [], []
-    with gr.Accordion("Examples", open=True, elem_classes="drawer examples") as examples:
+    with gr.Accordion("Examples", open=True, elem_classes="examples") as examples:
         with gr.Row():
-            for position in range(MAX_EXAMPLES):
-                with gr.Column(min_width=240):
-                    button, note = updates[2 * position : 2 * position + 2]
+            for example in pad_examples(library.open_source(library.corpora[0].corpus_id)):
+                with gr.Column(min_width=240, elem_classes="example"):
+                    button = gr.Button(example.query, size="sm", visible=bool(example.query))
                     buttons.append(button)
-                    notes.append(gr.HTML(note))
+                    notes.append(_html(render_note(example.shows)))
     return examples, buttons, notes
 
 
 def _build_advanced(library: Library) -> dict[str, Any]:
     profiles = library.list_profiles()
-    with gr.Accordion("Advanced", open=False, elem_classes="drawer"):
+    with gr.Accordion("Advanced", open=False):
         with gr.Row():
             depth = gr.Slider(
                 5, 100, value=20, step=5, label="Depth",
@@ -168,7 +172,7 @@ def _make_stages(profile: Profile, *, update: bool = False) -> Any:
 
 
 def _build_own() -> Own:
-    with gr.Accordion("Your own passages", open=False, elem_classes="drawer"):
+    with gr.Accordion("Your own passages", open=False):
         with gr.Row():
             with gr.Column():
                 text = gr.Textbox(
@@ -186,23 +190,24 @@ def _build_own() -> Own:
                 height=190,
                 elem_id="upload",
             )
-        error = gr.HTML(elem_id="own-error")
+        error = _html(elem_id="own-error")
     return Own(text, rank, file, error)
 
 
 def _build_results(bar: Bar, examples: Any) -> Screen:
-    status = gr.HTML(elem_id="status")
+    status = _html(elem_id="status")
+    intro = _html(render_intro(), elem_id="intro")
     with gr.Column(visible=False, elem_id="results") as results:
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=6, min_width=320, elem_classes="ranking"):
-                cards = gr.HTML(live={}, js_on_load=CARDS_JS, elem_id="cards")
+                cards = _html(live={}, js_on_load=CARDS_JS, elem_id="cards")
             with gr.Column(scale=4, min_width=300, elem_classes="charts"), gr.Tabs():
                 with gr.Tab("Rank flow"):
                     flow = gr.Plot(show_label=False, container=False, elem_classes="chart")
-                    flow_note = gr.HTML()
+                    flow_note = _html()
                 with gr.Tab("Scores"):
                     scores = gr.Plot(show_label=False, container=False, elem_classes="chart")
-        strip = gr.HTML(elem_id="strip")
+        strip = _html(elem_id="strip")
         with gr.Row(elem_classes="downloads"):
             files = [
                 gr.DownloadButton(label, size="sm", interactive=False, elem_id=name)
@@ -213,22 +218,29 @@ def _build_results(bar: Bar, examples: Any) -> Screen:
                 )
             ]
     return Screen(
-        status, bar.query_error, bar.corpus_error, examples, results, bar.stop, cards, flow,
-        flow_note, scores, strip, *files,
+        status, bar.query_error, bar.corpus_error, examples, intro, results, bar.stop, cards,
+        flow, flow_note, scores, strip, *files,
     )  # fmt: skip
+
+
+def _html(value: str = "", **options: Any) -> Any:
+    """HTML that only assets/css/studio.css styles."""
+    return gr.HTML(value, apply_default_css=False, **options)
 
 
 def _join_run(
     events: RankEvents, bar: Bar, choices: Choices, screen: Screen, buttons: list[Any], own: Own
 ) -> None:
     run_id = gr.State(None)
-    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    quick: dict[str, Any] = {
+        "queue": False,
+        "show_progress": "hidden",
+        "trigger_mode": "multiple",
+        "api_visibility": "private",
+    }
 
-    def join(event: Any) -> None:
-        """begin, then run: a later run begins while the earlier one still ends."""
-        begun = event(
-            events.begin, bar.query, [run_id, *screen], trigger_mode="multiple", **quick
-        )
+    def join(begun: Any) -> None:
+        """Its turn, after a run has begun; a later one may begin while an earlier one ends."""
         begun.then(
             events.run,
             [run_id, *choices],
@@ -241,14 +253,20 @@ def _join_run(
             api_visibility="private",
         )
 
-    join(bar.run.click)
-    join(bar.query.submit)
+    begin = {"fn": events.begin, "inputs": bar.query, "outputs": [run_id, *screen], **quick}
+    join(bar.run.click(**begin))
+    join(bar.query.submit(**begin))
     for button in buttons:
-        join(button.click(lambda query: query, button, bar.query, **quick).then)
-    pasted = own.rank.click(
-        events.add_pasted, own.text, [bar.source, own.error, gr.State(False)], **quick
+        chosen = button.click(lambda query: query, button, bar.query, **quick)
+        join(chosen.then(**begin))
+    join(
+        own.rank.click(
+            events.begin_pasted,
+            [own.text, bar.query],
+            [bar.source, own.error, run_id, *screen],
+            **quick,
+        )
     )
-    join(pasted.success)
     own.file.upload(
         events.add_file,
         own.file,

@@ -1,8 +1,7 @@
 """One ranking as the page sees it: from what a visitor chose to a stream of views.
 
 Takes a `RankJob` and the library, yields `RankView`s. Knows no component, no HTML and no
-visitor. The core's pipeline is imported when first needed, because it loads the model
-libraries and BM25's order must show before that.
+visitor. BM25's order shows before the model libraries are loaded.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Literal
@@ -76,9 +74,7 @@ class RankView:
     over: bool = False
 
 
-def stream_views(
-    library: Library, job: RankJob, cancelled: Cancelled
-) -> Iterator[RankView]:
+def stream_views(library: Library, job: RankJob, cancelled: Cancelled) -> Iterator[RankView]:
     """The run's views, ending with one that is `over`. Raises InputError where the query
     cannot be searched for; every later failure is told by the last view."""
     started = time.perf_counter()
@@ -87,7 +83,8 @@ def stream_views(
     view = RankView(trace=trace, message=describe_progress(None))
     yield view
     try:
-        for view in _follow(library, job, view, cancelled):
+        for later in _follow(library, job, view, cancelled):
+            view = later
             yield view
     except Exception as error:
         if not isinstance(error, CancelledError):
@@ -100,10 +97,9 @@ def stream_views(
 def _follow(
     library: Library, job: RankJob, view: RankView, cancelled: Cancelled
 ) -> Iterator[RankView]:
-    from reranker.pipeline import RankRequest, stream_rank  # noqa: PLC0415 - loads torch
-
+    pipeline = library.import_pipeline()
     student = library.open_student(job.student, job.quantization)
-    request = RankRequest(
+    request = pipeline.RankRequest(
         query=view.trace.query,
         hits=view.trace.hits,
         corpus_id=job.source.corpus.corpus_id,
@@ -112,13 +108,12 @@ def _follow(
     )
     settings = view.trace.settings
     shown = time.monotonic()
-    with closing(stream_rank(student, request, settings, cancelled=cancelled)) as events:
-        for event in events:
-            view = update_view(view, event)
-            late = time.monotonic() - shown >= UPDATE_SECONDS
-            if late or isinstance(event, TraceUpdate):
-                shown = time.monotonic()
-                yield view
+    for event in pipeline.stream_rank(student, request, settings, cancelled=cancelled):
+        view = update_view(view, event)
+        late = time.monotonic() - shown >= UPDATE_SECONDS
+        if late or isinstance(event, TraceUpdate):
+            shown = time.monotonic()
+            yield view
     yield replace(view, message=describe_result(view.trace), over=True, changed="order")
 
 

@@ -38,11 +38,11 @@ def build_page(library: Library) -> gr.Blocks:
     with gr.Blocks(
         title="DeAR Studio", analytics_enabled=False, fill_width=True, delete_cache=CACHE_SECONDS
     ) as page:
-        header = gr.HTML(render_header(describe_state(library)))
+        header = gr.HTML(render_header(describe_state(library)), apply_default_css=False)
         with gr.Tabs(elem_classes="main-tabs"):
             with gr.Tab("Rank", id="rank"):
                 build_rank_tab(events)
-        gr.HTML(render_note(PRIVACY), elem_classes="privacy")
+        gr.HTML(render_note(PRIVACY), apply_default_css=False)
 
         async def follow_warm_up() -> AsyncIterator[str]:
             yield render_header(describe_state(library))
@@ -79,6 +79,7 @@ def serve_page(page: gr.Blocks, library: Library, host: str | None, port: int | 
     besides the page's own. host: None leaves the choice to Gradio, as on a Space.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is up
     open_page(page, host, port)
     library.warm_up()
     page.block_thread()
@@ -104,7 +105,8 @@ def open_page(page: gr.Blocks, host: str | None, port: int | None) -> None:
 
 def make_theme() -> gr.themes.Base:
     """Gradio's plain theme with fonts it brings along, and greys that are dark enough to read."""
-    sans = (gr.themes.LocalFont("Source Sans Pro", weights=(400, 600)), "system-ui", "sans-serif")
+    # Gradio's own default, weight 600, is a file that lacks most letters; 700 is whole.
+    sans = (gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
     theme = gr.themes.Base(
         primary_hue=gr.themes.colors.blue,
         neutral_hue=gr.themes.colors.zinc,

@@ -24,43 +24,87 @@ DIGEST_SENTENCES = 2
 REPEAT_OVERLAP = 0.6
 STRENGTH_LEVELS = 9
 
-# The question words that fix the kind of an answer, tried in this order.
-_ASKED: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        ("date", r"\bwhen\b|\b(what|which|in what) (year|date|day|month|century|decade)\b"),
-        (
-            "number",
-            r"\bhow (many|much|long|far|old|tall|big|fast|often|high|deep|heavy|large|hot|cold)\b"
-            r"|\bwhat (percentage|percent|number|temperature|age|population|cost|price)\b",
-        ),
-        ("person", r"\bwho(m|se)?\b"),
-        ("place", r"\bwhere\b|\b(what|which) (city|country|state|region|place|continent)\b"),
-        ("reason", r"\bwhy\b|\bwhat (causes?|caused)\b|\bcauses? of\b|\breasons?\b"),
-        ("meaning", r"\bdefin(e|ition)\b|\bmeaning of\b|\bmeans?\b|^what (is|are|was|were) \S+( \S+)?\??$"),
-        ("manner", r"\bhow\b"),
-    )
+# The question words that fix the kind of an answer. The first in the query decides ("why do we
+# yawn when tired" asks for a reason); of two at one place ("how many") the one listed first.
+_ASKED_PATTERNS: tuple[tuple[AnswerKind, str], ...] = (
+    (
+        "date",
+        # Inside a sentence "when" asks only before an auxiliary: not in "why stop when tired".
+        r"^\W*when\b|\bwhen (did|do|does|was|were|is|are|will|has|have|had|can|could|should)\b"
+        r"|\b(what|which) (year|date|day|month|century|decade)\b",
+    ),
+    (
+        "number",
+        r"\bhow (many|much|long|far|old|young|tall|big|fast|often|high|deep|heavy|large|hot|cold)\b"
+        r"|\bwhat (percentage|percent|number|temperature|age|population|cost|price)\b",
+    ),
+    ("person", r"\bwho(m|se)?\b"),
+    ("place", r"\bwhere\b|\b(what|which) (city|country|state|region|place|continent)\b"),
+    ("reason", r"\bwhy\b|\bwhat (causes?|caused|makes?|made)\b(?! up\b)|\bcauses?\b|\breasons?\b"),
+    (
+        "meaning",
+        r"\bdefin(e|ition)\b|\bmeaning of\b|\bmeans?\b|^what (is|are|was|were) \S+( \S+)?\??$",
+    ),
+    ("manner", r"\bhow\b"),
 )
-_MONTH = r"(january|february|march|april|may|june|july|august|september|october|november|december)"
-_SHOWN: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = (
-    ("date", re.compile(rf"\b(1[0-9]|20)\d\d\b|\b{_MONTH}\b|\b\d+(st|nd|rd|th) century\b", re.I)),
-    ("number", re.compile(
-        r"\d|\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|half|hundred"
-        r"|thousand|million|billion|percent)\b", re.I)),
-    ("person", re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][a-z]+(?: (?:[A-Z]\.|de|van|von|al|of))* [A-Z][a-z]+")),
-    ("place", re.compile(r"\b(?:in|at|near|from|to|of|across) (?:the )?[A-Z][a-z]+")),
-    ("reason", re.compile(
-        r"\b(because|since|due to|caus\w+|reasons?|owing to|as a result|results? (in|from)|so that"
-        r"|therefore|thus|leads? to|allow\w*|makes?|which is why)\b", re.I)),
-    ("meaning", re.compile(
-        r"\b(is|are|was|were) (an?|the|any)\b|\b(means?|refers? to|defined|known as|called|term)\b", re.I)),
-    ("manner", re.compile(r"\b(by|through|using|via|when|with|first|then)\b", re.I)),
+_ASKED = tuple((kind, re.compile(pattern, re.I)) for kind, pattern in _ASKED_PATTERNS)
+
+_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+# Capitalised at the start of a sentence by rule, not because they name something.
+_OPENERS = "|".join(
+    "A An And Any As At Because Before After All Although Both But By Despite During Each For From "
+    "He Her His How However If In It Its Many Most No Not Of On One Only Or Our Several She Since "
+    "So Some Such That The Their There These They This Those Though Through To Two Under Until Up "
+    "We What When Where Which While Who With You Your".split()
 )
-_NEGATION = re.compile(r"\b(not|never|no longer|cannot|neither|nor|without|n't)\b|n['’]t\b", re.I)
+_SHOWN_PATTERNS: tuple[tuple[AnswerKind, str], ...] = (
+    (
+        "date",
+        rf"(?i)\b(1[0-9]|20)\d\d\b|\b(?!may\b)({_MONTHS})\b|\b(in|of|since|until) may\b|\bmay \d"
+        r"|\b\d+(st|nd|rd|th) century\b",
+    ),
+    (
+        "number",
+        r"(?i)\d|\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|half|hundred"
+        r"|thousand|million|billion|percent)\b",
+    ),
+    (
+        # Two names in a row; before the second may stand an initial or a particle.
+        "person",
+        rf"\b(?!(?:{_OPENERS}|{_MONTHS})\b)[A-Z][a-z]+"
+        r"(?: (?:[A-Z]\.|de|van|von|al|of))* [A-Z][a-z]+",
+    ),
+    (
+        "place",
+        rf"\b(?:[Ii]n|[Aa]t|[Nn]ear|[Ff]rom|[Tt]o|[Oo]f|[Aa]cross) (?:the )?"
+        rf"(?!(?:{_MONTHS})\b)[A-Z][a-z]+",
+    ),
+    (
+        "reason",
+        r"(?i)\b(because|since|due to|caus\w+|reasons?|owing to|as a result|results? (in|from)"
+        r"|so that|therefore|thus|leads? to|allow\w*|makes?|which is why)\b",
+    ),
+    (
+        "meaning",
+        r"(?i)\b(is|are|was|were) (an?|the|any)\b"
+        r"|\b(means?|refers? to|defined|known as|called|term)\b",
+    ),
+    ("manner", r"(?i)\b(by|through|using|via|when|with|first|then)\b"),
+)
+_SHOWN = tuple((kind, re.compile(pattern)) for kind, pattern in _SHOWN_PATTERNS)
+
+_NEGATION = re.compile(
+    r"\b(not(?! only\b)|never|no longer|cannot|neither|nor|without)\b|n['’]t\b", re.I
+)
+# "held" alone is also what is done with titles and elections, and what is "widely believed" is
+# believed still.
+_HELD_TRUE = r"(believed|thought|assumed|held (that|to be)\b)"
 _PAST_BELIEF = re.compile(
-    r"\b(once|formerly|previously|long|earlier|originally|widely) (believed|thought|held|assumed)\b"
-    r"|\buntil the\b.*\b(thought|believed|held)\b"
-    r"|\b(was|were) (thought|believed|held) (to|that)\b|\bused to (think|believe)\b",
+    rf"\b(once|formerly|previously|long|earlier|originally) {_HELD_TRUE}"
+    rf"|\buntil the\b[^.]*\b{_HELD_TRUE}"
+    r"|\b(was|were) (once |formerly |long |widely )?(thought|believed|held) (that|to be)\b"
+    r"|\b(was|were) (once |formerly |long |widely )?(thought|believed) to\b"
+    r"|\bused to (think|believe)\b",
     re.I,
 )
 INSTRUCTION = re.compile(
@@ -95,7 +139,8 @@ class Digest:
 
 def classify_question(query: str) -> AnswerKind:
     """The kind of answer a query asks for, by its question words; "any" when none decides."""
-    return next((kind for kind, pattern in _ASKED if pattern.search(query)), "any")
+    found = [(match.start(), kind) for kind, p in _ASKED if (match := p.search(query))]
+    return min(found, key=lambda place: place[0])[1] if found else "any"
 
 
 def find_answer_kinds(sentence: str) -> tuple[AnswerKind, ...]:

@@ -2,24 +2,22 @@
 
 Takes a grammar (parts in order: fixed text, a choice, a quote from a source, prose with
 quotes inside, a permutation) and a vocabulary as bytes, returns for every step the token ids
-that may come next. A quote can only be a span of its source, a ranking only a permutation.
-Works on bytes, so with any tokenizer; knows no torch and no model (see stage2/decode.py).
+that may come next. A quote can only be a span of its source, a ranking only a permutation,
+whatever the source says. Works on bytes, so with any tokenizer; knows no torch and no model
+(see stage2/decode.py).
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from reranker.spans import plan_spans
+from reranker.vocabulary import LABEL, FreeText, Mask, read_label
+from reranker.vocabulary import Vocabulary as Vocabulary
 
-Mask = NDArray[np.bool_]
-Options = tuple[bytes, ...]
-
-_LABEL = re.compile(rb"\[(\d+)\]")
+_LINE_LABEL = re.compile(r"\W*\[([0-9]+)\]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +29,10 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quote:
-    """A span of `source` that starts and ends at word boundaries, then `close`."""
+    """A span of `source` that starts and ends at word boundaries, then `close`.
+
+    The span holds at least one word and never `close` itself, so it ends where it seems to.
+    """
 
     source: str
     close: str
@@ -40,10 +41,11 @@ class Quote:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpanRule:
-    """Inside prose, what follows `open` up to `close` must be a span of a source.
+    """Inside prose, what follows `open` up to `close` must be a span of a source, in one line.
 
-    sources: label -> text; the label is the last one cited as [label] before `open`, and
-    `default` serves when none was cited or the label is unknown.
+    sources: label -> text; the label is the [label] that opens the line, else the last one
+    cited before `open`. `default` serves when none was cited or the label is unknown; without
+    a source the span is empty. What stands inside a span cites nothing.
     """
 
     open: str
@@ -58,13 +60,14 @@ class Prose:
     """Free text up to and including `until`, with grounded spans inside.
 
     After `max_tokens` the marker `until` is forced. `labels`: the only [label] tokens allowed
-    (None: any).
+    (None: any). `barred`: texts that may not stand in it.
     """
 
     until: str
     max_tokens: int
     spans: tuple[SpanRule, ...] = ()
     labels: frozenset[int] | None = None
+    barred: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,51 +79,6 @@ class Permutation:
 
 Part = Choice | Quote | Prose | Permutation
 Grammar = tuple[Part, ...]
-
-
-class Vocabulary:
-    """A tokenizer's tokens as bytes. `pieces[id]` is None for tokens that stand for no text."""
-
-    def __init__(self, pieces: Sequence[bytes | None], end_ids: Iterable[int]) -> None:
-        self.pieces = list(pieces)
-        self.end_ids = tuple(end_ids)
-        self.ids: dict[bytes, list[int]] = defaultdict(list)
-        for token_id, piece in enumerate(self.pieces):
-            if piece and token_id not in self.end_ids:
-                self.ids[piece].append(token_id)
-        self.longest = max(map(len, self.ids), default=1)
-        self._plain: dict[tuple[object, ...], Mask] = {}
-
-    def prefixes_of(self, text: bytes, limit: int | None = None) -> Iterable[int]:
-        """Ids of the tokens whose bytes are a prefix of `text` (at most `limit` bytes)."""
-        for length in range(1, min(len(text), limit or self.longest, self.longest) + 1):
-            yield from self.ids.get(text[:length], ())
-
-    def plain(self, prose: Prose) -> Mask:
-        """Tokens free prose may use: no marker inside (an opening one at the very end is
-        fine), no closing marker, and no label outside `prose.labels`."""
-        openers = tuple([prose.until, *(rule.open for rule in prose.spans)])
-        closers = tuple(rule.close for rule in prose.spans if rule.close not in openers)
-        key = (openers, closers, prose.labels)
-        if key not in self._plain:
-            mask = np.array([_is_plain(piece, *key) for piece in self.pieces])
-            mask[list(self.end_ids)] = False
-            self._plain[key] = mask
-        return self._plain[key]
-
-
-def _is_plain(
-    piece: bytes | None,
-    openers: tuple[str, ...],
-    closers: tuple[str, ...],
-    labels: frozenset[int] | None,
-) -> bool:
-    if not piece or any(closer.encode() in piece for closer in closers):
-        return False
-    for opener in map(str.encode, openers):
-        if opener in piece and piece.find(opener) + len(opener) < len(piece):
-            return False
-    return labels is None or all(int(number) in labels for number in _LABEL.findall(piece))
 
 
 class GrammarState:
@@ -139,7 +97,8 @@ class GrammarState:
     def allowed(self) -> Mask | list[int]:
         """Ids that may come next: a mask over the vocabulary, or a list of ids.
 
-        Empty only when the vocabulary cannot spell what the grammar demands.
+        Empty only when the vocabulary cannot spell what the grammar demands, which one that
+        has every byte always can.
         """
         if self._walker is None:
             return list(self.vocabulary.end_ids)
@@ -169,7 +128,7 @@ class _Walker:
 
 class _ChoiceWalker(_Walker):
     def __init__(self, options: Iterable[str]) -> None:
-        self.rest: Options = tuple(option.encode() for option in options)
+        self.rest = tuple(option.encode() for option in options)
 
     def allowed(self, vocabulary: Vocabulary) -> list[int]:
         return sorted({i for option in self.rest for i in vocabulary.prefixes_of(option)})
@@ -192,18 +151,19 @@ class _PermutationWalker(_Walker):
         self.written += piece
         if not self.choice.advance(piece):
             return False
-        self.unused.discard(int(_LABEL.findall(self.written)[-1]))
+        self.unused.discard(int(LABEL.findall(self.written)[-1]))
         self.choice = _ChoiceWalker(f" > [{label}]" for label in sorted(self.unused))
         return not self.unused
 
 
 class _QuoteWalker(_Walker):
-    """A set of places in the source where the quote so far may end (bytes, not characters)."""
+    """The places in the source where the quote so far may end, each with how far it may go on
+    (both in bytes, not characters)."""
 
-    def __init__(self, source: str, close: str, max_bytes: int) -> None:
-        self.source, self.max_bytes = source.encode(), max_bytes
-        starts, ends = _word_boundaries(source)
-        self.places, self.ends = starts, ends
+    def __init__(self, source: str, close: str, max_bytes: int, *, one_line: bool = False) -> None:
+        self.source = source.encode()
+        barriers = (close.encode(), b"\n", b"\r") if one_line else (close.encode(),)
+        self.places, self.ends = plan_spans(source, barriers, max_bytes)
         self.closing = _ChoiceWalker([close])
         self.is_closing = False
         self.written = 0
@@ -211,22 +171,21 @@ class _QuoteWalker(_Walker):
     def allowed(self, vocabulary: Vocabulary) -> list[int]:
         if self.is_closing:
             return self.closing.allowed(vocabulary)
-        room = self.max_bytes - self.written
         ids: set[int] = set()
-        if room > 0:
-            for place in self.places:
-                ids.update(vocabulary.prefixes_of(self.source[place : place + room]))
-        if not ids or not self.written or self.places & self.ends:
-            may_close = self.written or not ids
-            ids.update(self.closing.allowed(vocabulary) if may_close else ())
+        for place, limit in self.places.items():
+            ahead = self.source[place : min(limit, place + vocabulary.longest)]
+            ids.update(vocabulary.prefixes_of(ahead))
+        # Without any id the vocabulary lacks a byte of the source, or the source has no word.
+        if not ids or (self.written and not self.ends.isdisjoint(self.places)):
+            ids.update(self.closing.allowed(vocabulary))
         return sorted(ids)
 
     def advance(self, piece: bytes) -> bool:
         if not self.is_closing:
             places = {
-                place + len(piece)
-                for place in self.places
-                if self.source.startswith(piece, place)
+                place + len(piece): limit
+                for place, limit in self.places.items()
+                if place + len(piece) <= limit and self.source.startswith(piece, place)
             }
             if places:
                 self.places, self.written = places, self.written + len(piece)
@@ -238,39 +197,58 @@ class _QuoteWalker(_Walker):
 class _ProseWalker(_Walker):
     def __init__(self, prose: Prose) -> None:
         self.prose = prose
-        self.written = b""
+        self.until = prose.until.encode()
+        opens = tuple(rule.open.encode() for rule in prose.spans)
+        closes = {rule.close.encode() for rule in prose.spans}
+        self.rule = FreeText(
+            stops=(self.until, *opens),
+            # A close that is part of a marker, as a quotation mark is, must stay writable.
+            barred=tuple(sorted(c for c in closes if not any(c in o for o in (self.until, *opens))))
+            + tuple(text.encode() for text in prose.barred),
+            labels=prose.labels,
+        )
+        self.free = b""  # what stands outside spans, a NUL in place of each span
         self.tokens = 0
         self.inner: _QuoteWalker | None = None
         self.ending: _ChoiceWalker | None = None
+        self._end_when_due()
 
     def allowed(self, vocabulary: Vocabulary) -> Mask | list[int]:
         walker = self.inner or self.ending
-        return walker.allowed(vocabulary) if walker else vocabulary.plain(self.prose)
+        return walker.allowed(vocabulary) if walker else vocabulary.allow(self.rule, self.free)
 
     def advance(self, piece: bytes) -> bool:
-        self.written += piece
         self.tokens += 1
-        if self.inner is not None:
-            self.inner = None if self.inner.advance(piece) else self.inner
-        elif self.ending is not None:
+        if self.ending is not None:
             return self.ending.advance(piece)
-        elif self.written.endswith(self.prose.until.encode()):
-            return True
+        if self.inner is not None:
+            if self.inner.advance(piece):
+                self.inner, self.free = None, self.free + b"\0"
         else:
+            self.free += piece
+            if self.free.endswith(self.until):
+                return True
             self.inner = self._open_span()
+        self._end_when_due()
+        return False
+
+    def _end_when_due(self) -> None:
         if self.inner is None and self.tokens >= self.prose.max_tokens:
             self.ending = _ChoiceWalker([self.prose.until])
-        return False
 
     def _open_span(self) -> _QuoteWalker | None:
         for rule in self.prose.spans:
-            if self.written.endswith(rule.open.encode()) and (source := self._source(rule)):
-                return _QuoteWalker(source, rule.close, rule.max_bytes)
+            if self.free.endswith(rule.open.encode()):
+                return _QuoteWalker(self._source(rule), rule.close, rule.max_bytes, one_line=True)
         return None
 
     def _source(self, rule: SpanRule) -> str:
-        cited = _LABEL.findall(self.written)
-        return rule.sources.get(int(cited[-1]), rule.default) if cited else rule.default
+        line = self.free.rpartition(b"\n")[2].decode(errors="replace")
+        if opening := _LINE_LABEL.match(line):
+            label = read_label(opening[1].encode())
+        else:
+            label = read_label((LABEL.findall(self.free) or [b"0"])[-1])
+        return rule.sources.get(label, rule.default)
 
 
 def _walk(part: Part) -> _Walker:
@@ -281,21 +259,3 @@ def _walk(part: Part) -> _Walker:
     if isinstance(part, Permutation):
         return _PermutationWalker(part.count)
     return _ProseWalker(part)
-
-
-def _word_boundaries(source: str) -> tuple[set[int], set[int]]:
-    """Byte offsets where a word of `source` starts (or the space before it, which many
-    tokenizers join to the word), and where one ends."""
-    starts, ends = set(), set()
-    offset = 0
-    for before, here in zip("." + source, source, strict=False):
-        if not before.isalnum() and not here.isspace():
-            starts.add(offset)
-            if before.isspace():
-                starts.add(offset - len(before.encode()))
-        if not before.isspace() and not here.isalnum() and offset:
-            ends.add(offset)
-        offset += len(here.encode())
-    if source and not source[-1].isspace():
-        ends.add(offset)
-    return starts, ends

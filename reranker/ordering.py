@@ -47,5 +47,5 @@ def blend_orders(
 
 def _standardize(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     array = np.asarray(values, dtype=np.float64)
-    spread = array.std()
+    spread = array.std() if array.size else 0.0
     return (array - array.mean()) / spread if spread > 0 else np.zeros_like(array)

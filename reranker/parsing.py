@@ -1,7 +1,8 @@
 """Taking a ranking out of generated text, and saying what had to be repaired.
 
 Takes text and a window's size, returns a permutation and its defects. Only [k] labels joined
-by > count, so "Step 1", a year or a digit in a reason is never a passage. Knows no model.
+by > count, so "Step 1", a year or a digit in a reason is never a passage, and nothing inside
+quoted evidence counts: those are the passage's words. Knows no model.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ from dataclasses import dataclass
 from reranker.types import DefectKind
 
 FINAL_MARKER = "Final Reranking:"
+# Both kinds of quotation marks; what stands between them is `straight` or `curly`.
+EVIDENCE = re.compile(
+    r"evidence:\s*(?:\"(?P<straight>[^\"\n]*)\"|“(?P<curly>[^”\n]*)”)", re.IGNORECASE
+)
+_MARKER = re.compile(re.escape(FINAL_MARKER), re.IGNORECASE)
 _CHAIN = re.compile(r"\[\d+\](?:\s*>\s*\[\d+\])*")
 _LABEL = re.compile(r"\[(\d+)\]")
+_LABEL_DIGITS = 9  # more than any window needs, and int() refuses thousands of them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,14 +31,15 @@ class ParsedRanking:
     defects: tuple[tuple[DefectKind, str], ...]
 
 
-def parse_ranking(text: str, size: int) -> ParsedRanking:
+def parse_ranking(text: str, size: int, *, leads: bool = False) -> ParsedRanking:
     """The ranking in `text` for a window of `size` passages labelled from 1.
 
-    What follows the last "Final Reranking:" is read when there is one, else the longest chain.
-    Labels that are missing keep their order at the end; each repair is a defect. Without any
-    ranking the order stays as it was, with the defect wrong_format.
+    The first chain after the last "Final Reranking:" is read (after the first one where the
+    ranking `leads` the answer), else the longest chain of the text. Labels that are missing
+    keep their order at the end; each repair is a defect. Without any ranking the order stays
+    as it was, with the defect wrong_format.
     """
-    labels = _find_labels(text, size)
+    labels = _find_labels(EVIDENCE.sub("", text), size, leads)
     if not labels:
         detail = "no ranking of the form [2] > [1] in the text; the order was kept"
         return ParsedRanking(permutation=tuple(range(size)), defects=(("wrong_format", detail),))
@@ -49,9 +57,13 @@ def parse_ranking(text: str, size: int) -> ParsedRanking:
     return ParsedRanking(permutation=(*permutation, *missing), defects=tuple(defects))
 
 
-def _find_labels(text: str, size: int) -> list[int]:
-    _, marker, tail = text.rpartition(FINAL_MARKER)
-    chains = [_LABEL.findall(match.group()) for match in _CHAIN.finditer(tail if marker else text)]
-    longest = max(chains, key=len, default=[])
-    is_ranking = len(longest) >= min(2, size) or bool(marker)
-    return [int(label) for label in longest] if is_ranking else []
+def _find_labels(text: str, size: int, leads: bool) -> list[int]:
+    markers = [match.end() for match in _MARKER.finditer(text)]
+    start = (markers[0] if leads else markers[-1]) if markers else 0
+    found = [_LABEL.findall(match.group()) for match in _CHAIN.finditer(text, start)]
+    chains = [labels for labels in found if len(labels) >= min(2, size)]
+    if markers:
+        chosen = (chains or found or [[]])[0]
+    else:
+        chosen = max(chains, key=len, default=[])
+    return [int(label[:_LABEL_DIGITS]) for label in chosen]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
+from typing import Literal
 
 from reranker.errors import CancelledError, DearError, InputError
 from reranker.ordering import apply_readings, blend_orders
@@ -28,8 +29,8 @@ from reranker.types import (
     RankSettings,
     StageProgress,
     StageTiming,
-    TextDelta,
     TraceUpdate,
+    Window,
     WindowReading,
 )
 from reranker.windows import plan_windows
@@ -124,8 +125,9 @@ def check_request(request: RankRequest, settings: RankSettings) -> None:
         raise InputError(
             f"expected a query of at most {MAX_QUERY_CHARS} characters, got {len(text)}; shorten it"
         )
-    if settings.depth < 1:
-        raise InputError(f"expected a depth of at least 1, got {settings.depth}; raise it")
+    for name, value in (("depth", settings.depth), ("stage2_depth", settings.stage2_depth)):
+        if value is not None and value < 1:
+            raise InputError(f"expected a {name} of at least 1, got {value}; raise it")
     seen: set[str] = set()
     for hit in request.hits:
         if hit.passage.doc_id in seen:
@@ -198,7 +200,7 @@ class _Run:
         started = time.perf_counter()
         order = self.trace.final_order
         windows = plan_windows(
-            len(order),
+            min(len(order), self.settings.stage2_depth or len(order)),
             self.settings.window_size or profile.window_size,
             self.settings.stride or min(profile.stride, self.settings.window_size or 10**6),
         )
@@ -228,7 +230,7 @@ class _Run:
             timings=(*self.trace.timings, _timing("stage2", started)),
         )
 
-    def _view(self, index, window, order) -> WindowView:  # type: ignore[no-untyped-def]
+    def _view(self, index: int, window: Window, order: Sequence[str]) -> WindowView:
         inside = order[window.start : window.end]
         passages = {hit.passage.doc_id: hit.passage for hit in self.trace.hits}
         scores = {score.doc_id: score for score in self._scores()}
@@ -255,9 +257,7 @@ class _Run:
         ]
 
     def _add_reading(self, reading: WindowReading, order: tuple[str, ...]) -> None:
-        self.add(
-            readings=(*self.trace.readings, reading), final_order=order, final_source="stage2"
-        )
+        self.add(readings=(*self.trace.readings, reading), final_order=order, final_source="stage2")
         self.announce()
 
     def finish(self) -> RankingTrace:
@@ -285,7 +285,7 @@ class _Run:
             self.add(final_order=order, final_source="blend")
 
 
-def _timing(stage, started: float) -> StageTiming:  # type: ignore[no-untyped-def]
+def _timing(stage: Literal["stage1", "stage2"], started: float) -> StageTiming:
     return StageTiming(stage=stage, seconds=time.perf_counter() - started)
 
 

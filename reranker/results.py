@@ -1,14 +1,17 @@
-"""A ranking as data for scripts: the stable JSON object and TREC lines.
+"""A ranking as data for scripts and as text for a terminal.
 
-Takes a `RankingTrace`, returns plain dicts. The field names are a contract (docs/cli.md);
-they may be added to, never renamed.
+Takes a `RankingTrace`, returns plain dicts or lines. The field names of the dicts are a contract
+(docs/cli.md); they may be added to, never renamed.
 """
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
-from reranker.types import RankedHit, RankingTrace
+from reranker.types import Justification, RankedHit, RankingTrace
+
+WIDTH = 96
 
 
 def describe_ranking(trace: RankingTrace) -> dict[str, Any]:
@@ -50,3 +53,46 @@ def _describe_hit(hit: RankedHit) -> dict[str, Any]:
             for e in (justification.evidence if justification else ())
         ],
     }
+
+
+def format_ranking(trace: RankingTrace) -> str:
+    """A ranking as text: one block a passage, with its history, verdict, reason and quote."""
+    seconds = ", ".join(f"{t.stage} {t.seconds:.2f} s" for t in trace.timings)
+    changed = f"stage 2 changed {trace.stage2_changes} of {len(trace.hits)} places"
+    lines = [
+        _flatten(trace.query.text),
+        f"{trace.student.name}, {trace.student.quantization}; {seconds}; "
+        f"{changed if trace.readings else 'stage 2 did not run'}",
+        "",
+    ]
+    if not trace.hits:
+        lines.append("No passage holds any word of the query.")
+    for hit in trace.ranked_hits():
+        score = "" if hit.score is None else f"  logit {hit.score:.2f}"
+        history = " > ".join(str(r) for r in (hit.rank_bm25, hit.rank_stage1, hit.rank) if r)
+        title = textwrap.shorten(_flatten(hit.passage.title or hit.passage.text), 60)
+        lines.append(
+            f"{hit.rank:>3}. {title} ({_flatten(hit.passage.doc_id)})  ranks {history}{score}"
+        )
+        if hit.justification:
+            lines.extend(_format_justification(hit.justification))
+    lines.extend(f"defect: {d.kind} {_flatten(f'{d.doc_id} {d.detail}')}" for d in trace.defects)
+    return "\n".join(lines)
+
+
+def _format_justification(justification: Justification) -> list[str]:
+    verdict = (justification.verdict or "no verdict").replace("_", " ")
+    source = "" if justification.source == "model" else "[not the student's words] "
+    lines = _indent(f"{source}{verdict}: {_flatten(justification.text)}", "     ")
+    for evidence in justification.evidence:
+        lines += _indent(f"“{textwrap.shorten(_flatten(evidence.text), 2 * WIDTH)}”", "   | ")
+    return lines
+
+
+def _flatten(text: str) -> str:
+    """Text in one line that cannot command the terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _indent(text: str, margin: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin)

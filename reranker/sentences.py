@@ -15,6 +15,7 @@ _ABBREVIATIONS = frozenset(
     "mt op pp".split()
 )
 _BREAK = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])|\n\s*\n|\n(?=\s*[-*•])")
+_LONGEST_WORD = 24  # no abbreviation is longer; looking further back would cost n squared
 _LAST_WORD = re.compile(r"([A-Za-z][A-Za-z.]*)\.$")
 
 
@@ -24,7 +25,9 @@ def split_sentences(text: str) -> tuple[tuple[int, int], ...]:
     start = 0
     for match in _BREAK.finditer(text):
         end = match.start() + len(match.group().rstrip())
-        if _is_abbreviation(text[start:end]):
+        gap = match.group()
+        is_paragraph = gap.startswith("\n") or gap.count("\n") > 1
+        if not is_paragraph and _is_abbreviation(text[max(start, end - _LONGEST_WORD) : end]):
             continue
         spans.append((start, end))
         start = match.end()
@@ -32,9 +35,9 @@ def split_sentences(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(span for s, e in spans if (span := _strip(text, s, e))[0] < span[1])
 
 
-def _is_abbreviation(sentence: str) -> bool:
-    """Whether the final full stop of `sentence` belongs to an abbreviation or an initial."""
-    match = _LAST_WORD.search(sentence)
+def _is_abbreviation(ending: str) -> bool:
+    """Whether the full stop of a sentence's `ending` belongs to an abbreviation or an initial."""
+    match = _LAST_WORD.search(ending)
     if not match:
         return False
     word = match.group(1)

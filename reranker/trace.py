@@ -1,7 +1,7 @@
-"""Traces as JSON, and running one again.
+"""Traces as JSON, and whether two of them rank alike.
 
 Takes a `RankingTrace`, returns JSON text, and back. `compare_traces` says whether two traces
-rank identically. Knows no model; replaying is in pipeline terms (see `replay_request`).
+rank identically. Knows no model; the ranking that is compared is the caller's.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from reranker.errors import TraceError
-from reranker.types import RankingTrace
+from reranker.types import RankingTrace, WindowReading
 
 MAX_TRACE_BYTES = 64 * 1024 * 1024
 
 _ADAPTER = TypeAdapter(RankingTrace)
+_MEND = "use the file as it was downloaded"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ def read_trace(text: str | bytes, where: str = "trace") -> RankingTrace:
     """Raises TraceError naming what does not fit."""
     if len(text) > MAX_TRACE_BYTES:
         raise TraceError(
-            f"{where}: expected at most {MAX_TRACE_BYTES // 2**20} MB, got {len(text) // 2**20}"
+            f"{where}: expected at most {MAX_TRACE_BYTES // 2**20} MB, got more; {_MEND}"
         )
     try:
         trace = _ADAPTER.validate_json(text, extra="forbid")
@@ -47,7 +48,7 @@ def read_trace(text: str | bytes, where: str = "trace") -> RankingTrace:
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise TraceError(
             f"{where}: expected a trace saved by DeAR Studio, got {first['msg'].lower()} at "
-            f"{place}; use the file as it was downloaded"
+            f"{place}; {_MEND}"
         ) from error
     _check_consistency(trace, where)
     return trace
@@ -56,27 +57,49 @@ def read_trace(text: str | bytes, where: str = "trace") -> RankingTrace:
 def load_trace(path: Path) -> RankingTrace:
     """The trace in a file. Raises TraceError."""
     try:
-        return read_trace(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            content = file.read(MAX_TRACE_BYTES + 1)
     except OSError as error:
-        raise TraceError(f"{path}: expected a trace file, got {error.strerror}") from error
+        raise TraceError(
+            f"{path}: expected a trace file, got {error.strerror}; check the path"
+        ) from error
+    return read_trace(content, str(path))
 
 
 def _check_consistency(trace: RankingTrace, where: str) -> None:
     """A trace from outside must be about its own passages: same doc_ids, quotes where they say."""
     texts = {hit.passage.doc_id: hit.passage.text for hit in trace.hits}
-    known = set(texts)
-    if trace.final_order and (set(trace.final_order) != known or len(trace.final_order) != len(known)):
-        raise TraceError(f"{where}: expected final_order to hold every hit once; it does not")
-    if not {score.doc_id for score in trace.stage1} <= known:
-        raise TraceError(f"{where}: expected stage-1 scores of the hits only; one is of another")
-    for doc_id, justification in trace.justifications.items():
-        if doc_id not in known:
-            raise TraceError(f"{where}: expected justifications of hits, got one of {doc_id!r}")
+    hits = sorted(texts)
+    if len(hits) != len(trace.hits):
+        raise TraceError(f"{where}: expected each hit once, got a doc_id twice; {_MEND}")
+    if sorted(trace.final_order) != hits:
+        raise TraceError(f"{where}: expected final_order to hold every hit once; {_MEND}")
+    scored = [score.doc_id for score in trace.stage1]
+    if trace.stage1 and sorted(scored) != hits:
+        raise TraceError(f"{where}: expected one stage-1 score for every hit; {_MEND}")
+    for reading in trace.readings:
+        _check_reading(reading, texts, where)
+
+
+def _check_reading(reading: WindowReading, texts: dict[str, str], where: str) -> None:
+    inside = set(reading.doc_ids)
+    if not (inside <= set(texts) and len(inside) == len(reading.doc_ids) == reading.window.size):
+        raise TraceError(f"{where}: expected a window of {reading.window.size} hits; {_MEND}")
+    if sorted(reading.permutation) != list(range(len(inside))):
+        raise TraceError(f"{where}: expected a permutation of each window; {_MEND}")
+    for justification in reading.justifications:
+        if justification.doc_id not in inside:
+            raise TraceError(
+                f"{where}: expected justifications of the window's hits, got one of "
+                f"{justification.doc_id!r}; {_MEND}"
+            )
+        text = texts[justification.doc_id]
         for evidence in justification.evidence:
-            if texts[doc_id][evidence.start : evidence.end] != evidence.text:
+            start, end = evidence.start, evidence.end
+            if not 0 <= start < end or text[start:end] != evidence.text:
                 raise TraceError(
-                    f"{where}: expected the quote {evidence.text[:40]!r} at {evidence.start} of "
-                    f"{doc_id!r}; the passage says otherwise there"
+                    f"{where}: expected the quote {evidence.text[:40]!r} at {start} of "
+                    f"{justification.doc_id!r}; the passage says otherwise there; {_MEND}"
                 )
 
 
@@ -96,11 +119,20 @@ def compare_traces(old: RankingTrace, new: RankingTrace) -> TraceComparison:
     texts = [[g.text for reading in t.readings for g in reading.generations] for t in (old, new)]
     if texts[0] != texts[1]:
         notes.append("the generated text differs")
-    return TraceComparison(identical=not moved, moved=moved, notes=tuple(notes))
+    identical = old.final_order == new.final_order
+    return TraceComparison(identical=identical, moved=moved, notes=tuple(notes))
 
 
 def _identity(old: RankingTrace, new: RankingTrace) -> list[tuple[str, Any, Any]]:
-    fields = ("name", "quantization", "device", "stage1_adapter_sha256", "stage2_adapter_sha256")
+    fields = (
+        "name",
+        "quantization",
+        "device",
+        "stage1_base",
+        "stage2_base",
+        "stage1_adapter_sha256",
+        "stage2_adapter_sha256",
+    )
     rows = [(f, getattr(old.student, f), getattr(new.student, f)) for f in fields]
     packages = sorted(set(old.versions) | set(new.versions))
     return rows + [(p, old.versions.get(p), new.versions.get(p)) for p in packages]

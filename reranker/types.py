@@ -132,7 +132,10 @@ class Justification:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generation:
-    """One raw output of stage 2 with what produced it. `doc_id` is set when it is about one passage."""
+    """One raw output of stage 2 with what produced it.
+
+    `doc_id` is set when it is about one passage.
+    """
 
     purpose: Literal["note", "ranking", "reading"]
     prompt_sha256: str
@@ -167,9 +170,14 @@ class WindowReading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankSettings:
-    """Everything a person may choose about one ranking; None takes the profile's value."""
+    """Everything a person may choose about one ranking; None takes the profile's value.
+
+    depth: candidates ranked by stage 1; stage2_depth: how many of the best of these stage 2
+    reads (None: all).
+    """
 
     depth: int = 20
+    stage2_depth: int | None = None
     stages: Literal["none", "1", "2", "both"] = "both"
     mode: Mode = "reason_first"
     final: FinalOrder | None = None
@@ -242,7 +250,7 @@ class RankingTrace:
     format: Literal["dear-trace/1"] = "dear-trace/1"
 
     def with_stage(self, **changes: object) -> RankingTrace:
-        """A fuller copy. Timings are appended; other fields may only be filled, not emptied."""
+        """A fuller copy. Tuples are given whole: what was recorded, then what is new."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
     @property

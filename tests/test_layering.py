@@ -32,16 +32,19 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "parsing",
         "prompts",
         "quotes",
+        "results",
         "retrieval",
         "sentences",
+        "spans",
         "textfile",
         "trace",
         "trec",
+        "vocabulary",
         "windows",
     ),
     ("student", "stage1", "stage2"),
     ("pipeline", "training"),
-    ("cli", "__main__", "__init__"),
+    ("arguments", "cli", "__main__", "__init__"),
 )
 # Same layer, yet neither may know the other: what training makes comes back as a folder.
 STRANGERS = {("training", "pipeline"), ("pipeline", "training")}

@@ -1,43 +1,62 @@
 """The digest template: the compact prompts and answers of a student of our own.
 
 Takes a query and digests, returns prompts with their grammars, and takes answers apart. One
-note is written per passage (its quote, its verdict, its reason), all notes of a window side
-by side; then one ranking reads the verdicts. Knows no model. The training data is written
-with the same functions, so what a student learnt is what it is asked.
+note is written per passage, all notes of a window side by side; then one ranking reads the
+verdicts. A note says which sentence of the digest is its evidence, gives a verdict, and words a
+reason in which the query's words stand as references to the digest's lists, so that what it
+quotes is verbatim and what it names is there. Knows no model. The training data is written with
+the same functions, so what a student learnt is what it is asked.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from reranker.digest import Digest
-from reranker.grounding import Choice, Grammar, Permutation, Prose, Quote, SpanRule
-from reranker.types import VERDICTS, Passage, Verdict
+from reranker.digest import Digest, find_answer_kinds
+from reranker.grounding import Choice, Grammar, Permutation, Prose
+from reranker.types import VERDICTS, Passage, SentenceScore, Verdict
 
-MAX_SENTENCE_CHARS = 220
+MAX_SENTENCE_CHARS = 120
 MAX_QUERY_CHARS = 200
 MAX_REASON_TOKENS = 72
 STYLES = 6
+MAX_TERMS = 4
 
 # Each marker is one token of the student's own tokenizer.
-FIELDS = ("query", "asks", "passage", "covers", "lacks", "shows", "cue", "repeats", "lead")
-QUERY, ASKS, PASSAGE, COVERS, LACKS, SHOWS, CUE, REPEATS, LEAD = (f"<|{f}|>" for f in FIELDS)
-FIRST, SECOND, NOTE, RANKING = "<|first|>", "<|second|>", "<|note|>", "<|ranking|>"
-QUOTE, UNQUOTE, TERM, UNTERM, END = "<|quote|>", "<|/quote|>", "<|t|>", "<|/t|>", "<|end|>"
+FIELDS = ("query", "asks", "passage", "covers", "lacks", "cue", "repeats", "lead")
+QUERY, ASKS, PASSAGE, COVERS, LACKS, CUE, REPEATS, LEAD = (f"<|{f}|>" for f in FIELDS)
+FIRST, SECOND, TEXT, NOTE, RANKING, END = (
+    f"<|{f}|>" for f in ("first", "second", "text", "note", "ranking", "end")
+)
+SENTENCES = (FIRST, SECOND)
+# References to the digest's lists: c1 is the first query word covered, l1 the first one lacking.
+COVERED = tuple(f"<|c{n}|>" for n in range(1, MAX_TERMS + 1))
+LACKING = tuple(f"<|l{n}|>" for n in range(1, MAX_TERMS + 1))
 VERDICT_MARKERS: dict[Verdict, str] = {verdict: f"<|{verdict}|>" for verdict in VERDICTS}
 MARKERS = (
-    QUERY, ASKS, PASSAGE, COVERS, LACKS, SHOWS, CUE, REPEATS, LEAD, FIRST, SECOND, NOTE, RANKING,
-    QUOTE, UNQUOTE, TERM, UNTERM, END, *VERDICT_MARKERS.values(),
+    QUERY, ASKS, PASSAGE, COVERS, LACKS, CUE, REPEATS, LEAD, FIRST, SECOND, TEXT, NOTE, RANKING,
+    END, *COVERED, *LACKING, *VERDICT_MARKERS.values(),
 )  # fmt: skip
 MAX_LABEL = 40
 LABELS = tuple(f"[{label}]" for label in range(1, MAX_LABEL + 1))
 
+_MARKER = re.compile(r"<\|[^|]*\|>")
 _NOTE = re.compile(
-    rf"(?:{re.escape(QUOTE)})?(?P<quote>.*?){re.escape(UNQUOTE)}"
+    rf"(?P<sentence>{re.escape(FIRST)}|{re.escape(SECOND)})"
     rf"<\|(?P<verdict>{'|'.join(VERDICTS)})\|>(?P<reason>.*?)(?:{re.escape(END)}|$)",
     re.DOTALL,
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """A note taken apart: the digest's sentence it rests on, its verdict and its reason."""
+
+    sentence: SentenceScore
+    verdict: Verdict
+    reason: str
 
 
 def neutralize(text: str, limit: int) -> str:
@@ -60,18 +79,22 @@ def clip(text: str, limit: int) -> str:
 def write_note_prompt(query: str, digest: Digest, lead: Digest, passage: Passage) -> str:
     """What the student reads before it writes the note on one passage.
 
-    lead: the digest of the best-placed passage of the window, for comparison.
+    lead: the digest of the best-placed passage of the window. A + after a word says that the
+    lead differs there: it lacks a word covered here, or covers a word lacking here.
     """
-    sentences = [neutralize(passage.text[s.start : s.end], MAX_SENTENCE_CHARS) for s in digest.sentences]
-    first, second = [*sentences, "", ""][:2]
     place = f"{_label(digest.position)} {digest.rank} {digest.strength} {digest.position % STYLES}"
+    covers = _list(COVERED, digest.covers, lead.lacks)
+    lacks = _list(LACKING, digest.lacks, lead.covers)
     repeats = " none" if digest.repeats is None else _label(digest.repeats)
-    led_by = " none" if lead is digest else f"{_label(lead.position)}{_list(lead.covers)}"
+    led_by = " none" if lead is digest else _label(lead.position)
+    sentences = "".join(
+        _describe_sentence(marker, sentence, passage)
+        for marker, sentence in zip(SENTENCES, digest.sentences, strict=False)
+    )
     return (
-        f"{QUERY} {neutralize(query, MAX_QUERY_CHARS)}{ASKS} {digest.asks}{PASSAGE}{place}"
-        f"{COVERS}{_list(digest.covers)}{LACKS}{_list(digest.lacks)}{SHOWS}{_list(digest.shows)}"
-        f"{CUE} {digest.cue}{REPEATS}{repeats}{LEAD}{led_by}"
-        f"{FIRST}{first}{SECOND}{second}{NOTE}{QUOTE}"
+        f"{QUERY} {neutralize(query, MAX_QUERY_CHARS)}{PASSAGE}{place}{sentences}"
+        f"{LEAD}{led_by}{COVERS}{covers}{LACKS}{lacks}{REPEATS}{repeats}{CUE} {digest.cue}"
+        f"{ASKS} {digest.asks}{NOTE}"
     )
 
 
@@ -91,16 +114,18 @@ def write_ranking_prompt(
     return f"{QUERY} {query}{ASKS} {digests[0].asks}{PASSAGE}{''.join(lines)}{RANKING}"
 
 
-def note_grammar(query: str, passage: Passage, window_size: int, max_tokens: int) -> Grammar:
-    """A quote from the passage, a verdict, then a reason whose terms come from the query."""
+def note_grammar(digest: Digest, window_size: int) -> Grammar:
+    """A sentence of the digest, a verdict, then a reason that refers only to what is there."""
+    absent = (*COVERED[len(digest.covers) :], *LACKING[len(digest.lacks) :])
+    others = (marker for marker in MARKERS if marker not in (*COVERED, *LACKING, END))
     return (
-        Quote(source=passage.text, close=UNQUOTE, max_bytes=2 * MAX_SENTENCE_CHARS),
+        Choice(options=SENTENCES[: max(1, len(digest.sentences))]),
         Choice(options=tuple(VERDICT_MARKERS.values())),
         Prose(
             until=END,
-            max_tokens=max_tokens,
-            spans=(SpanRule(open=TERM, close=UNTERM, default=f" {query}"),),
+            max_tokens=MAX_REASON_TOKENS,
             labels=frozenset(range(1, window_size + 1)),
+            barred=(*absent, *others),
         ),
     )
 
@@ -110,25 +135,59 @@ def ranking_grammar(window_size: int) -> Grammar:
     return (Permutation(count=window_size), Choice(options=(END,)))
 
 
-def parse_note(text: str) -> tuple[str, Verdict, str] | None:
-    """(quote, verdict, reason) of a note, or None when it is not one."""
+def parse_note(text: str, digest: Digest) -> Note | None:
+    """The note in `text`, its references written out, or None when it is not one."""
     match = _NOTE.match(text)
-    if not match:
+    if not match or not digest.sentences:
+        return None
+    place = SENTENCES.index(match["sentence"])
+    if place >= len(digest.sentences):
         return None
     verdict: Verdict = match["verdict"]  # type: ignore[assignment]
-    return match["quote"].strip(), verdict, show_reason(match["reason"])
+    return Note(
+        sentence=digest.sentences[place],
+        verdict=verdict,
+        reason=show_reason(match["reason"], digest),
+    )
 
 
-def show_reason(reason: str) -> str:
-    """A reason as a person reads it: term markers become quotation marks."""
-    reason = reason.replace(f"{TERM} ", " “").replace(TERM, "“").replace(UNTERM, "”")
-    return re.sub(r"<\|[^|]*\|>", "", reason).strip()
+def show_reason(reason: str, digest: Digest) -> str:
+    """A reason as a person reads it: references become the query's words, quoted."""
+    return _MARKER.sub("", _write_out(reason, digest)).strip()
+
+
+def show_delta(text: str, digest: Digest, passage: Passage) -> str:
+    """Freshly decoded text of a note as a person reads it, to be joined to what came before."""
+    for marker, sentence in zip(SENTENCES, digest.sentences, strict=False):
+        text = text.replace(marker, f"“{passage.text[sentence.start : sentence.end]}” ")
+    for verdict, marker in VERDICT_MARKERS.items():
+        text = text.replace(marker, f"{verdict.replace('_', ' ')}: ")
+    return _MARKER.sub("", _write_out(text, digest))
+
+
+def _write_out(text: str, digest: Digest) -> str:
+    words = [*zip(COVERED, digest.covers, strict=False), *zip(LACKING, digest.lacks, strict=False)]
+    for marker, word in words:
+        text = text.replace(marker, f"“{word}”")
+    return text
+
+
+def _describe_sentence(marker: str, sentence: SentenceScore, passage: Passage) -> str:
+    text = passage.text[sentence.start : sentence.end]
+    kinds = ", ".join(find_answer_kinds(text)) or "none"
+    return f"{marker} {round(sentence.score)} {kinds}{TEXT}{neutralize(text, MAX_SENTENCE_CHARS)}"
 
 
 def _label(position: int) -> str:
     return f"[{position + 1}]"
 
 
-def _list(words: Sequence[str]) -> str:
-    """" a, b" with the leading space that makes each word one token, or " none"."""
-    return " " + (neutralize(", ".join(words), MAX_QUERY_CHARS) or "none")
+def _list(markers: Sequence[str], words: Sequence[str], elsewhere: Sequence[str]) -> str:
+    """Each word after its reference, a + where the lead differs; " none" for no words."""
+    return (
+        "".join(
+            f"{marker} {neutralize(word, MAX_QUERY_CHARS)}{' +' if word in elsewhere else ''}"
+            for marker, word in zip(markers, words, strict=False)
+        )
+        or " none"
+    )

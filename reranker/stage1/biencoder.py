@@ -96,6 +96,10 @@ class BiEncoderScorer:
         self._remember(found)
         return [found[passage] for passage in passages]
 
+    def forget(self) -> None:
+        """Empties the cache of encoded passages."""
+        self._cache.clear()
+
     def _format(self, passage: Passage) -> tuple[str, int]:
         """The text read for a passage and the position in it where passage.text starts."""
         template = self.profile.passage_template if passage.title else "{text}"
@@ -118,10 +122,14 @@ class BiEncoderScorer:
         )
         mask = batch["attention_mask"]
         with torch.inference_mode():
-            hidden = self.model(
-                input_ids=batch["input_ids"].to(self.model.device),
-                attention_mask=mask.to(self.model.device),
-            ).last_hidden_state.float().cpu()
+            hidden = (
+                self.model(
+                    input_ids=batch["input_ids"].to(self.model.device),
+                    attention_mask=mask.to(self.model.device),
+                )
+                .last_hidden_state.float()
+                .cpu()
+            )
         pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         unit_tokens = torch.nn.functional.normalize(hidden, dim=-1).to(torch.bfloat16)
         unit_pooled = torch.nn.functional.normalize(pooled, dim=-1)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from reranker.config import Stage2Profile
 from reranker.parsing import parse_ranking
 from reranker.prompts.chat import parse_notes, reading_grammar, write_messages
-from reranker.stage2.decode import Decoder
+from reranker.stage2.decode import Decoder, OnText
 from reranker.stage2.reader import (
     OnDelta,
     WindowView,
@@ -31,7 +31,7 @@ from reranker.types import (
     WindowReading,
 )
 
-_LINE_LABEL = re.compile(r"(?:^|\n)\W*\[(\d+)\][^\n]*$")
+_LINE_LABEL = re.compile(r"(?:^|\n)\W*\[(\d{1,9})\][^\n]*$")
 
 
 class ChatReader:
@@ -64,7 +64,7 @@ class ChatReader:
             on_text=_route_text(view, on_delta),
             cancelled=cancelled,
         )[0]
-        parsed = parse_ranking(answer.text, len(passages))
+        parsed = parse_ranking(answer.text, len(passages), leads=mode == "rank_first")
         justifications: list[Justification] = []
         defects: list[Defect] = ranking_defects(view, parsed)
         for position, note in enumerate(parse_notes(answer.text, len(passages))):
@@ -102,7 +102,7 @@ class ChatReader:
         return text
 
 
-def _route_text(view: WindowView, on_delta: OnDelta):  # type: ignore[no-untyped-def]
+def _route_text(view: WindowView, on_delta: OnDelta) -> OnText:
     """Streams text, told apart by the passage whose line is being written."""
     written = ""
 
@@ -112,8 +112,6 @@ def _route_text(view: WindowView, on_delta: OnDelta):  # type: ignore[no-untyped
         match = _LINE_LABEL.search(written)
         label = int(match.group(1)) if match else 0
         doc_id = view.passages[label - 1].doc_id if 1 <= label <= len(view.passages) else ""
-        on_delta(
-            TextDelta(window_index=view.index, doc_id=doc_id, purpose="reading", text=text)
-        )
+        on_delta(TextDelta(window_index=view.index, doc_id=doc_id, purpose="reading", text=text))
 
     return stream

@@ -7,11 +7,12 @@ grammars mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from os.path import commonprefix
 from typing import Literal
 
+import numpy as np
 import torch
 from transformers import (
     DynamicCache,
@@ -22,7 +23,7 @@ from transformers import (
 )
 from transformers.generation.streamers import BaseStreamer
 
-from reranker.errors import CancelledError
+from reranker.errors import CancelledError, StudentError
 from reranker.grounding import Grammar, GrammarState, Vocabulary
 from reranker.types import Cancelled
 
@@ -39,22 +40,25 @@ class Decoded:
     stopped_by: Literal["end", "length"]
 
 
-def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+def read_vocabulary(
+    tokenizer: PreTrainedTokenizerBase, spoken: Collection[str] = ()
+) -> Vocabulary:
     """The tokenizer's tokens as the bytes they stand for.
 
     Byte-level BPE writes bytes as printable characters, SentencePiece writes "▁" for a space
-    and <0xE2> for a byte; added tokens stand for their own text.
+    and <0xE2> for a byte; added tokens stand for their own text. Special tokens (a chat
+    template's headers) are never text, but for those in `spoken`.
     """
     byte_level = _byte_level_alphabet()
-    added = {index: token.content for index, token in tokenizer.added_tokens_decoder.items()}
+    added = tokenizer.added_tokens_decoder
     is_byte_level = _is_byte_level(tokenizer)
-    silent = {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.bos_token_id}
     pieces: list[bytes | None] = []
     for index, token in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer)))):
-        if index in silent or token is None:
+        if token is None:
             pieces.append(None)
         elif index in added:
-            pieces.append(added[index].encode())
+            content, special = added[index].content, added[index].special
+            pieces.append(content.encode() if not special or content in spoken else None)
         elif is_byte_level:
             pieces.append(bytes(byte_level.get(c, ord("?")) for c in token))
         elif len(token) == 6 and token.startswith("<0x"):
@@ -85,27 +89,22 @@ class _GroundedLogits(LogitsProcessor):
         self.states, self.seen = states, prompt_length
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        for row, state in enumerate(self.states):
+        chosen = input_ids[:, self.seen :].tolist()
+        self.seen = input_ids.shape[1]
+        keep = np.ones(scores.shape, dtype=np.bool_)
+        for row, (state, tokens) in enumerate(zip(self.states, chosen, strict=True)):
             if state is None:
                 continue
-            for token in input_ids[row, self.seen :].tolist():
+            for token in tokens:
                 state.advance(token)
             allowed = state.allowed()
+            # The head may be wider than the vocabulary; what is beyond is never text.
+            keep[row] = False
             if isinstance(allowed, list):
-                keep = torch.zeros_like(scores[row], dtype=torch.bool)
-                keep[allowed or list(state.vocabulary.end_ids)] = True
+                keep[row, allowed or list(state.vocabulary.end_ids)] = True
             else:
-                keep = torch.from_numpy(_fit(allowed, scores.shape[1])).to(scores.device)
-            scores[row] = scores[row].masked_fill(~keep, float("-inf"))
-        self.seen = input_ids.shape[1]
-        return scores
-
-
-def _fit(mask, size):  # type: ignore[no-untyped-def]
-    """The mask at the width of the model's head, which may be padded beyond the vocabulary."""
-    import numpy as np
-
-    return np.pad(mask, (0, size - len(mask))) if len(mask) < size else mask
+                keep[row, : len(allowed)] = allowed
+        return scores.masked_fill(~torch.from_numpy(keep).to(scores.device), float("-inf"))
 
 
 @dataclass
@@ -135,18 +134,45 @@ class _RowStreamer(BaseStreamer):
                 self.shown[row] = len(text)
 
     def text(self, row: int) -> str:
-        return self.tokenizer.decode(self.rows[row], skip_special_tokens=False)
+        # Cleaning up would take spaces out of quotes.
+        return self.tokenizer.decode(
+            self.rows[row], skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
 
     def end(self) -> None:
-        """Nothing is held back."""
+        """Hands on what was held back as half a character, now that nothing follows."""
+        for row, shown in enumerate(self.shown):
+            if rest := self.text(row)[shown:]:
+                self.on_text(row, rest)
 
 
 class Decoder:
-    """A causal model ready to decode."""
+    """A causal model ready to decode.
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.model, self.tokenizer = model, tokenizer
-        self.vocabulary = read_vocabulary(tokenizer)
+    spoken: special tokens that may be text. prepare: called before each decoding (a student
+    whose stages share a base makes stage 2's adapter the active one).
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        spoken: Collection[str] = (),
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        if tokenizer.eos_token_id is None:
+            raise StudentError(
+                "expected a tokenizer with an end token, got one without; set eos_token in the "
+                "tokenizer_config.json of the base"
+            )
+        self.model, self.tokenizer, self.prepare = model, tokenizer, prepare
+        self.vocabulary = read_vocabulary(tokenizer, spoken)
+        self.pad_id: int = (
+            tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        )
+        ends = getattr(model.generation_config, "eos_token_id", None)
+        self.stop_ids = frozenset({tokenizer.eos_token_id, *_as_list(ends)})
 
     def decode(
         self,
@@ -159,11 +185,13 @@ class Decoder:
     ) -> list[Decoded]:
         """The continuation of each prompt, in order. A grammar of None leaves decoding free.
 
-        Raises CancelledError within one token of `cancelled()` turning true.
+        Raises CancelledError within one token of `cancelled()` turning true, and StudentError
+        for prompts beyond the model's context. Near its end decoding stops by length.
         """
         if not prompts:
             return []
         rows = [self.tokenizer(p, add_special_tokens=False)["input_ids"] for p in prompts]
+        room = self._check_room(max(map(len, rows)), max_new_tokens)
         shared = _count_shared(rows)
         input_ids, mask = self._pad_between(rows, shared)
         states = [GrammarState(g, self.vocabulary) if g else None for g in grammars]
@@ -171,29 +199,42 @@ class Decoder:
             tokenizer=self.tokenizer,
             on_text=on_text,
             cancelled=cancelled,
-            stop_ids=frozenset({self.tokenizer.eos_token_id, self.tokenizer.pad_token_id}),
+            stop_ids=self.stop_ids | {self.pad_id},
         )
+        self.prepare()
         with torch.inference_mode():
-            cache = self._read_shared(rows[0][:shared], len(rows))
             output = self.model.generate(
                 input_ids=input_ids,
                 attention_mask=mask,
-                past_key_values=cache,
-                generation_config=self._configure(max_new_tokens),
+                past_key_values=self._read_shared(rows[0][:shared], len(rows)),
+                generation_config=self._configure(room),
                 logits_processor=[_GroundedLogits(states, input_ids.shape[1])],
                 streamer=streamer,
             )
-        ended = output[:, input_ids.shape[1] :]
-        stops = torch.tensor(sorted(streamer.stop_ids), device=ended.device)
+        ended = torch.isin(
+            output[:, input_ids.shape[1] :].cpu(), torch.tensor(sorted(self.stop_ids))
+        ).any(dim=1)
         return [
             Decoded(
                 text=streamer.text(row),
                 tokens=len(streamer.rows[row]),
                 prompt_tokens=len(rows[row]),
-                stopped_by="end" if bool(torch.isin(ended[row], stops).any()) else "length",
+                stopped_by="end" if ended[row] else "length",
             )
             for row in range(len(rows))
         ]
+
+    def _check_room(self, prompt_tokens: int, max_new_tokens: int) -> int:
+        """How many tokens may be written before the context is full."""
+        context = getattr(self.model.config, "max_position_embeddings", None)
+        if context is None or prompt_tokens + max_new_tokens <= context:
+            return max_new_tokens
+        if prompt_tokens >= context:
+            raise StudentError(
+                f"expected a prompt of fewer than {context} tokens, got {prompt_tokens}; choose "
+                "a smaller window or a smaller max_passage_tokens in profile.json"
+            )
+        return int(context) - prompt_tokens
 
     def _read_shared(self, shared: list[int], copies: int) -> DynamicCache | None:
         """The key/value cache of the common beginning, read once for all rows."""
@@ -209,11 +250,10 @@ class Decoder:
         """[rows, longest] ids and mask: the shared beginning, then padding, then each rest, so
         that all rows end together."""
         width = max(map(len, rows))
-        pad = self.tokenizer.pad_token_id
         ids, mask = [], []
         for row in rows:
             gap = width - len(row)
-            ids.append(row[:shared] + [pad] * gap + row[shared:])
+            ids.append(row[:shared] + [self.pad_id] * gap + row[shared:])
             mask.append([1] * shared + [0] * gap + [1] * (len(row) - shared))
         device = self.model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
@@ -222,8 +262,8 @@ class Decoder:
         return GenerationConfig(
             max_new_tokens=max_new_tokens,
             do_sample=False,
-            eos_token_id=self.tokenizer.eos_token_id,
-            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=sorted(self.stop_ids),
+            pad_token_id=self.pad_id,
         )
 
 
@@ -232,3 +272,7 @@ def _count_shared(rows: Iterable[list[int]]) -> int:
     rows = list(rows)
     shortest = min(map(len, rows))
     return min(len(commonprefix(rows)), shortest - 1)
+
+
+def _as_list(ids: int | list[int] | None) -> list[int]:
+    return [] if ids is None else [ids] if isinstance(ids, int) else ids

@@ -12,10 +12,10 @@ from reranker.config import Stage2Profile
 from reranker.digest import Digest, digest_window
 from reranker.parsing import ParsedRanking, parse_ranking
 from reranker.prompts.digest import (
-    MAX_REASON_TOKENS,
     note_grammar,
     parse_note,
     ranking_grammar,
+    show_delta,
     write_note_prompt,
     write_ranking_prompt,
 )
@@ -101,13 +101,17 @@ class _Call:
         prompts, grammars = [], []
         for digest, passage in zip(self.digests, view.passages, strict=True):
             prompts.append(write_note_prompt(view.query, digest, lead, passage))
-            grammar = note_grammar(view.query, passage, size, MAX_REASON_TOKENS)
-            grammars.append(grammar if self.grounding else None)
+            grammars.append(note_grammar(digest, size) if self.grounding else None)
 
         def stream(row: int, text: str) -> None:
-            doc_id = view.passages[row].doc_id
+            passage = view.passages[row]
             self.on_delta(
-                TextDelta(window_index=view.index, doc_id=doc_id, purpose="note", text=text)
+                TextDelta(
+                    window_index=view.index,
+                    doc_id=passage.doc_id,
+                    purpose="note",
+                    text=show_delta(text, self.digests[row], passage),
+                )
             )
 
         decoded = self.reader.decoder.decode(
@@ -125,11 +129,20 @@ class _Call:
         return justifications
 
     def _take_apart(self, position: int, text: str) -> Justification:
-        quote, verdict, reason = parse_note(text) or ("", None, "")
-        if verdict is None:
-            doc_id = self.view.passages[position].doc_id
-            self.defects.append(make_defect(self.view, "wrong_format", text, doc_id))
-        justification, defects = justify(self.view, position, verdict, reason, [quote])
+        note = parse_note(text, self.digests[position])
+        passage = self.view.passages[position]
+        quotes = []
+        if note is None:
+            self.defects.append(make_defect(self.view, "wrong_format", text, passage.doc_id))
+        else:
+            quotes = [passage.text[note.sentence.start : note.sentence.end]]
+        justification, defects = justify(
+            self.view,
+            position,
+            note.verdict if note else None,
+            note.reason if note else "",
+            quotes,
+        )
         self.defects.extend(defects)
         return justification
 

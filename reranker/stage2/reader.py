@@ -7,9 +7,10 @@ chat_reader.py, share this view and the mending of answers.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from reranker.parsing import ParsedRanking
 from reranker.quotes import locate_quote
@@ -17,6 +18,7 @@ from reranker.stage2.decode import Decoded
 from reranker.types import (
     Cancelled,
     Defect,
+    DefectKind,
     Evidence,
     Generation,
     Justification,
@@ -31,6 +33,7 @@ from reranker.types import (
 
 FALLBACK_TEXT = "The student wrote no usable note on this passage."
 
+Purpose = Literal["note", "ranking", "reading"]
 OnDelta = Callable[[TextDelta], None]
 
 
@@ -69,10 +72,10 @@ def hash_prompt(prompt: str) -> str:
 
 
 def record_generation(
-    purpose: str, prompt: str, decoded: Decoded, doc_id: str = ""
+    purpose: Purpose, prompt: str, decoded: Decoded, doc_id: str = ""
 ) -> Generation:
     return Generation(
-        purpose=purpose,  # type: ignore[arg-type]
+        purpose=purpose,
         prompt_sha256=hash_prompt(prompt),
         prompt_tokens=decoded.prompt_tokens,
         text=decoded.text,
@@ -86,7 +89,10 @@ def justify(
     view: WindowView, position: int, verdict: Verdict | None, reason: str, quotes: list[str]
 ) -> tuple[Justification, list[Defect]]:
     """A justification with its quotes located in the passage, and a defect for each that is
-    not there and for a reason that was not written."""
+    not there and for a reason that was not written.
+
+    Labels such as [2] mean places in the window, which nobody sees later; they become doc_ids.
+    """
     passage = view.passages[position]
     evidence: list[Evidence] = []
     defects: list[Defect] = []
@@ -101,16 +107,25 @@ def justify(
     justification = Justification(
         doc_id=passage.doc_id,
         verdict=verdict,
-        text=reason or FALLBACK_TEXT,
+        text=_name_passages(reason, view) or FALLBACK_TEXT,
         evidence=tuple(evidence),
         source="model" if reason else "fallback",
     )
     return justification, defects
 
 
-def make_defect(view: WindowView, kind: str, detail: str, doc_id: str = "") -> Defect:
+def _name_passages(reason: str, view: WindowView) -> str:
+    def name(match: re.Match[str]) -> str:
+        label = int(match[1])
+        known = 1 <= label <= len(view.passages)
+        return f"[{view.passages[label - 1].doc_id}]" if known else match[0]
+
+    return re.sub(r"\[(\d{1,4})\]", name, reason)
+
+
+def make_defect(view: WindowView, kind: DefectKind, detail: str, doc_id: str = "") -> Defect:
     return Defect(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         detail=detail,
         window_index=view.index,
         doc_id=doc_id,

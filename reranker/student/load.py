@@ -2,6 +2,11 @@
 
 Takes resolved weights and a quantisation, returns ready transformers models and tokenizers.
 Knows bitsandbytes and peft; knows nothing of ranking. Only safetensors, never remote code.
+
+A trap in bitsandbytes 0.50: on CPUs with AVX512-BF16 the first forward pass in evaluation mode
+repacks 4-bit weights in place, state_dict() afterwards scrambles their scales, and gradients
+through repacked weights are wrong. So all adapters of a base are added before it first runs
+(PEFT reads the state_dict), and whoever trains calls `keep_unpacked` first.
 """
 
 from __future__ import annotations
@@ -10,7 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear4bit
 from peft import PeftModel
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
@@ -20,13 +27,21 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from reranker.errors import QuantizationError, StudentError
+from reranker.student.locate import ADAPTER_WEIGHTS, fetch_adapter
 from reranker.types import Quantization
 
 # Heads stay unquantised: a fresh sequence-classification head in 4 bits has no quantisation
 # state and fails in the forward pass.
 UNQUANTIZED_MODULES = ["classifier", "pooler", "score", "lm_head"]
+
+# bitsandbytes' repacked layout takes rows in blocks of 32 and scales in blocks of 64.
+_ROW_BLOCK, _SCALE_BLOCK = 32, 64
+
+# Progress is told by StageProgress events; a library's own bar would write over them.
+disable_progress_bar()
 
 _LOADERS: dict[str, Callable[..., PreTrainedModel]] = {
     "encoder": AutoModel.from_pretrained,
@@ -36,17 +51,24 @@ _LOADERS: dict[str, Callable[..., PreTrainedModel]] = {
 
 
 def choose_device() -> str:
-    """"cuda" when torch can use one, else "cpu"."""
+    """ "cuda" when torch can use one, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load_base(
-    weights: str, *, kind: str, quantization: Quantization, device: str, **options: Any
+    weights: str,
+    *,
+    kind: str,
+    quantization: Quantization,
+    device: str,
+    head_follows: bool = False,
+    **options: Any,
 ) -> PreTrainedModel:
     """The base model in evaluation mode. kind: "encoder", "causal" or "sequence".
 
+    head_follows: the base may lack its classification head because an adapter brings it.
     Raises QuantizationError when 4 bits do not work here (nothing is changed silently) and
-    StudentError when the weights cannot be read.
+    StudentError when the weights cannot be read or are not whole.
     """
     dtype = torch.float32 if quantization == "fp32" else torch.bfloat16
     if quantization == "nf4":
@@ -57,27 +79,62 @@ def load_base(
             llm_int8_skip_modules=UNQUANTIZED_MODULES,
         )
     try:
-        model = _LOADERS[kind](
+        model, report = _LOADERS[kind](
             weights,
             dtype=dtype,
             device_map=device,
             use_safetensors=True,
             trust_remote_code=False,
+            output_loading_info=True,
             **options,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise StudentError(
-            f"expected to load {kind} weights from {weights!r}, got: {error}; check the name, "
-            "or choose the bundled student 'mini', which needs no network"
+            f"expected to load {kind} weights from {weights!r}, got: {_brief(error)}; check the "
+            "name, or choose the bundled student 'mini', which needs no network"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise StudentError(
+            f"expected {weights!r} in {quantization} to fit into the memory of {device}, got: "
+            f"{_brief(error)}; choose a smaller student or a smaller quantization"
         ) from error
     except (ImportError, RuntimeError) as error:
         if quantization != "nf4":
-            raise
+            raise StudentError(
+                f"expected {kind} weights in {weights!r} that fit their config.json, got: "
+                f"{_brief(error)}; check the folder"
+            ) from error
         raise QuantizationError(
-            f"expected 4-bit NF4 to work on {device}, got: {error}; "
+            f"expected 4-bit NF4 to work on {device}, got: {_brief(error)}; "
             "choose quantization bf16 instead"
         ) from error
+    lost = [n for n in report["missing_keys"] if not (head_follows and _is_head(n))]
+    _check_complete(weights, kind, lost)
+    keep_unpacked(model, only_odd_sizes=True)
     return model.eval()
+
+
+def _check_complete(weights: str, kind: str, missing: list[str]) -> None:
+    """Random weights in the place of missing ones would answer, and answer nonsense."""
+    lost = sorted(name for name in missing if "pooler" not in name)  # no pooler is used here
+    if lost:
+        raise StudentError(
+            f"expected whole {kind} weights in {weights!r}, got none for {lost[0]} "
+            f"({len(lost)} missing); choose a base of the form the profile names, or an adapter "
+            "that carries the head"
+        )
+
+
+def keep_unpacked(model: torch.nn.Module, *, only_odd_sizes: bool = False) -> None:
+    """Keeps 4-bit layers in the layout that can be trained and saved, on any CPU.
+
+    only_odd_sizes: only those whose sizes the faster layout cannot hold.
+    """
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            odd = module.out_features % _ROW_BLOCK or module.in_features % _SCALE_BLOCK
+            if odd or not only_odd_sizes:
+                module.support_avx512bf16_for_cpu = False
 
 
 def load_tokenizer(weights: str) -> PreTrainedTokenizerBase:
@@ -86,28 +143,69 @@ def load_tokenizer(weights: str) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(weights, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise StudentError(
-            f"expected a tokenizer beside the weights {weights!r}, got: {error}; check the name"
+            f"expected a tokenizer beside the weights {weights!r}, got: {_brief(error)}; check "
+            "the name, or choose the bundled student 'mini', which needs no network"
         ) from error
 
 
 def add_adapter(model: PreTrainedModel | PeftModel, weights: str, name: str) -> PeftModel:
-    """`model` with the LoRA adapter in `weights` added under `name` and made active."""
+    """`model` with the LoRA adapter in `weights` added under `name` and made active.
+
+    Call it before the model first runs in 4 bits (see the module's docstring). Raises
+    StudentError unless it is a LoRA adapter in safetensors that fits.
+    """
+    folder = str(fetch_adapter(weights))
+    device = str(model.device)
     try:
         if isinstance(model, PeftModel):
-            model.load_adapter(weights, adapter_name=name, use_safetensors=True)
+            model.load_adapter(folder, adapter_name=name, torch_device=device)
             model.set_adapter(name)
             return model.eval()
         return PeftModel.from_pretrained(
-            model, weights, adapter_name=name, use_safetensors=True
+            model, folder, adapter_name=name, torch_device=device
         ).eval()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise StudentError(
-            f"expected a LoRA adapter that fits its base in {weights!r}, got: {error}; "
+            f"expected a LoRA adapter that fits its base in {weights!r}, got: {_brief(error)}; "
             "check that adapter_config.json names the base this profile uses"
         ) from error
 
 
+def read_head(weights: str) -> torch.Tensor | None:
+    """The classification head an adapter carries, [labels, hidden] in fp32, or None."""
+    with safe_open(fetch_adapter(weights) / ADAPTER_WEIGHTS, framework="pt") as tensors:
+        for name in tensors.keys():  # noqa: SIM118 - no mapping
+            parts = name.removeprefix("base_model.model.")
+            if _is_head(parts) and parts.endswith(".weight") and "lora_" not in parts:
+                return tensors.get_tensor(name).float()
+    return None
+
+
+def widen_head(model: PreTrainedModel | PeftModel) -> None:
+    """Makes the head compute in fp32: bf16 logits have three digits and tie."""
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    for name, head in base.named_children():
+        if _is_head(name):
+            head.float()
+            head.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(), *inputs[1:]))
+
+
 def count_bytes(model: torch.nn.Module) -> int:
-    """Bytes of all parameters and buffers as stored (4-bit weights count their packed size)."""
-    tensors = [*model.parameters(), *model.buffers()]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    """Bytes of all parameters and buffers as stored: 4-bit weights count their packed size and
+    their scales."""
+    total = 0
+    for tensor in [*model.parameters(), *model.buffers()]:
+        total += tensor.numel() * tensor.element_size()
+        scales = getattr(getattr(tensor, "quant_state", None), "absmax", None)
+        if scales is not None:
+            total += scales.numel() * scales.element_size()
+    return total
+
+
+def _is_head(name: str) -> bool:
+    return name.split(".")[0] in ("score", "classifier")
+
+
+def _brief(error: BaseException) -> str:
+    """The first lines of a library's message, which can run to a page."""
+    return " ".join(str(error).split())[:300]

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HFValidationError
 
 from reranker.errors import StudentError
 
 PACKAGE_PREFIX = "package:"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
@@ -39,8 +44,47 @@ def resolve_weights(name: str, profile_folder: str) -> str:
     return name
 
 
+def fetch_adapter(weights: str) -> Path:
+    """The folder of a LoRA adapter, fetched from the hub when `weights` is a hub id.
+
+    Only its configuration and its safetensors are ever fetched or read. Raises StudentError
+    when one of them is missing or when it is no LoRA adapter.
+    """
+    folder = Path(weights)
+    if not folder.is_dir():
+        try:
+            folder = Path(hf_hub_download(weights, ADAPTER_CONFIG)).parent
+            hf_hub_download(weights, ADAPTER_WEIGHTS)
+        except (OSError, HFValidationError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise StudentError(
+                f"expected {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} of {weights!r} on the hub, "
+                f"got: {reason}; check the name and the network, or choose the bundled student "
+                "'mini', which needs none"
+            ) from error
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        if not (folder / name).is_file():
+            raise StudentError(
+                f"{folder}: expected a LoRA adapter with {name}, got none; save it with "
+                "save_pretrained(safe_serialization=True)"
+            )
+    kind = _read_adapter_type(folder / ADAPTER_CONFIG)
+    if kind != "LORA":
+        raise StudentError(f"{folder}: expected an adapter of peft_type LORA, got {kind!r}")
+    return folder
+
+
+def _read_adapter_type(config: Path) -> object:
+    try:
+        return json.loads(config.read_text(encoding="utf-8"))["peft_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudentError(
+            f"{config}: expected JSON with a peft_type, got: {error}; save the adapter again"
+        ) from error
+
+
 def hash_adapter(folder: str) -> str:
-    """SHA-256 over the adapter's safetensors files in name order; empty for hub ids."""
+    """SHA-256 over the adapter's safetensors files in name order; empty without a folder."""
     files = sorted(Path(folder).glob("*.safetensors")) if folder else []
     digest = hashlib.sha256()
     for file in files:

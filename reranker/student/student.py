@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from peft import PeftModel
+from transformers import PreTrainedModel
 
-from reranker.config import DEFAULT_STUDENT, Profile, load_profile
+from reranker.config import DEFAULT_STUDENT, Profile, Stage2Profile, load_profile
 from reranker.errors import InputError, StudentError
+from reranker.prompts.digest import MARKERS
 from reranker.stage1.biencoder import CACHED_PASSAGES, BiEncoderScorer
 from reranker.stage1.crossencoder import Classify, CrossEncoderScorer
 from reranker.stage1.scorer import Scorer
@@ -24,11 +25,19 @@ from reranker.stage2.chat_reader import ChatReader
 from reranker.stage2.decode import Decoder
 from reranker.stage2.digest_reader import DigestReader
 from reranker.stage2.reader import WindowReader
-from reranker.student.load import add_adapter, choose_device, count_bytes, load_base, load_tokenizer
-from reranker.student.locate import hash_adapter, resolve_weights
+from reranker.student.load import (
+    add_adapter,
+    choose_device,
+    count_bytes,
+    load_base,
+    load_tokenizer,
+    read_head,
+    widen_head,
+)
+from reranker.student.locate import fetch_adapter, hash_adapter, resolve_weights
 from reranker.types import Quantization, StudentInfo
 
-STAGE1, STAGE2 = "stage1", "stage2"
+STAGE1, STAGE2, SHARED = "stage1", "stage2", "shared"
 
 
 class Student:
@@ -51,6 +60,7 @@ class Student:
         self.lock = threading.RLock()
         self._cached_passages = cached_passages
         self._models: dict[str, PreTrainedModel] = {}
+        self._hashes: dict[str, str] = {}
         self._scorer: Scorer | None = None
         self._reader: WindowReader | None = None
 
@@ -72,18 +82,24 @@ class Student:
 
     def activate(self, stage: str) -> None:
         """Makes a stage's adapter the active one where both stages share a base."""
-        if self._shares_base:
-            adapter = self.profile.stage1.adapter if stage == STAGE1 else self._stage2.adapter
-            model = self._models["shared"]
-            if adapter:
-                model.set_adapter(stage)  # type: ignore[operator]
+        model = self._models.get(SHARED)
+        if not isinstance(model, PeftModel):
+            return
+        if self._adapters[stage]:
+            model.base_model.enable_adapter_layers()
+            model.set_adapter(stage, inference_mode=True)
+        else:
+            model.base_model.disable_adapter_layers()
 
     def seed(self, seed: int) -> None:
         """Seeds the random numbers of decoding; greedy decoding draws none."""
         torch.manual_seed(seed)
 
     def info(self) -> StudentInfo:
-        """Which weights these are; memory counts what has been loaded so far."""
+        """Which weights these are; memory counts what has been loaded so far.
+
+        The hash of an adapter on the hub is known once its stage has been loaded.
+        """
         profile = self.profile
         stage2 = profile.stage2
         return StudentInfo(
@@ -92,19 +108,28 @@ class Student:
             device=self.device,
             stage1_base=profile.stage1.base,
             stage2_base=stage2.base if stage2 else "",
-            stage1_adapter_sha256=self._hash(profile.stage1.adapter),
-            stage2_adapter_sha256=self._hash(stage2.adapter if stage2 else ""),
-            memory_bytes=sum(count_bytes(model) for model in self._models.values()),
+            stage1_adapter_sha256=self._hash(STAGE1),
+            stage2_adapter_sha256=self._hash(STAGE2),
+            memory_bytes=sum(map(count_bytes, self.models())),
         )
 
+    def models(self) -> list[PreTrainedModel]:
+        """What has been loaded so far."""
+        return list(self._models.values())
+
     @property
-    def _stage2(self):  # type: ignore[no-untyped-def]
+    def _stage2(self) -> Stage2Profile:
         if self.profile.stage2 is None:
             raise StudentError(
                 f"expected student {self.profile.name!r} to have a stage 2, it has none; "
                 "rank with stages=1, or choose another student"
             )
         return self.profile.stage2
+
+    @property
+    def _adapters(self) -> dict[str, str]:
+        stage2 = self.profile.stage2
+        return {STAGE1: self.profile.stage1.adapter, STAGE2: stage2.adapter if stage2 else ""}
 
     @property
     def _shares_base(self) -> bool:
@@ -114,44 +139,49 @@ class Student:
     def _resolve(self, name: str) -> str:
         return resolve_weights(name, self.profile.folder)
 
-    def _hash(self, adapter: str) -> str:
-        if not adapter:
-            return ""
-        folder = self._resolve(adapter)
-        return hash_adapter(folder) if Path(folder).is_dir() else ""
+    def _hash(self, stage: str) -> str:
+        adapter = self._adapters[stage]
+        if adapter and not self._hashes.get(stage):
+            weights = self._resolve(adapter)
+            loaded = any(
+                isinstance(model, PeftModel) and stage in model.peft_config
+                for model in self._models.values()
+            )
+            folder = fetch_adapter(weights) if loaded else Path(weights)
+            self._hashes[stage] = hash_adapter(str(folder)) if folder.is_dir() else ""
+        return self._hashes.get(stage, "")
 
-    def _base(self, name: str, kind: str, key: str, **options: object) -> PreTrainedModel:
+    def _load(self, key: str, base: str, kind: str, stages: tuple[str, ...]) -> PreTrainedModel:
+        """A base with the adapters of `stages`, all added before it first runs (see load.py)."""
         if key not in self._models:
-            self._models[key] = load_base(
-                self._resolve(name),
+            heads = kind == "sequence" and self._adapters[STAGE1]
+            model = load_base(
+                self._resolve(base),
                 kind=kind,
                 quantization=self.quantization,
                 device=self.device,
-                **options,
+                head_follows=bool(heads) and read_head(self._resolve(heads)) is not None,
+                **({"num_labels": 1} if kind == "sequence" else {}),
             )
-        return self._models[key]
-
-    def _adapt(self, key: str, adapter: str, stage: str) -> PreTrainedModel:
-        if adapter:
-            self._models[key] = add_adapter(self._models[key], self._resolve(adapter), stage)
+            for stage in stages:
+                if adapter := self._adapters[stage]:
+                    model = add_adapter(model, self._resolve(adapter), stage)
+            self._models[key] = model
         return self._models[key]
 
     def _load_scorer(self) -> Scorer:
         stage1 = self.profile.stage1
         tokenizer = load_tokenizer(self._resolve(stage1.base))
         if stage1.form == "biencoder":
-            self._base(stage1.base, "encoder", STAGE1)
-            model = self._adapt(STAGE1, stage1.adapter, STAGE1)
-            return BiEncoderScorer(
-                model, tokenizer, stage1, cached_passages=self._cached_passages
-            )
+            model = self._load(STAGE1, stage1.base, "encoder", (STAGE1,))
+            return BiEncoderScorer(model, tokenizer, stage1, cached_passages=self._cached_passages)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         if self._shares_base:
-            return CrossEncoderScorer(self._classify_on_shared(tokenizer), tokenizer, stage1)
-        self._base(stage1.base, "sequence", STAGE1, num_labels=1)
-        model = self._adapt(STAGE1, stage1.adapter, STAGE1)
+            return CrossEncoderScorer(self._classify_on_shared(), tokenizer, stage1)
+        model = self._load(STAGE1, stage1.base, "sequence", (STAGE1,))
         model.config.pad_token_id = tokenizer.pad_token_id
+        widen_head(model)
 
         def classify(
             ids: torch.Tensor, mask: torch.Tensor, extra: dict[str, torch.Tensor]
@@ -163,53 +193,49 @@ class Student:
 
         return CrossEncoderScorer(classify, tokenizer, stage1)
 
-    def _classify_on_shared(self, tokenizer: PreTrainedTokenizerBase) -> Classify:
+    def _load_shared(self) -> PreTrainedModel:
+        return self._load(SHARED, self.profile.stage1.base, "causal", (STAGE1, STAGE2))
+
+    def _classify_on_shared(self) -> Classify:
         """Stage 1 on the causal base: the adapter's own head on the last token's state."""
-        stage1 = self.profile.stage1
-        self._base(stage1.base, "causal", "shared")
-        self._adapt("shared", stage1.adapter, STAGE1)
-        head = _read_head(Path(self._resolve(stage1.adapter)))
+        adapter = self._adapters[STAGE1]
+        head = read_head(self._resolve(adapter)) if adapter else None
+        if head is None:
+            raise StudentError(
+                f"expected stage 1's adapter to carry a classification head (score.weight), got "
+                f"none in {adapter!r}; train it with task type SEQ_CLS"
+            )
+        model = self._load_shared()
+        head = head.to(model.device)
+        decoder = (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
 
         def classify(
             ids: torch.Tensor, mask: torch.Tensor, extra: dict[str, torch.Tensor]
         ) -> torch.Tensor:
             self.activate(STAGE1)
-            model = self._models["shared"]
-            hidden = model(
+            hidden = decoder(
                 input_ids=ids.to(model.device),
                 attention_mask=mask.to(model.device),
-                output_hidden_states=True,
-                logits_to_keep=1,
-            ).hidden_states[-1]
+                use_cache=False,
+            ).last_hidden_state
             last = mask.sum(dim=1).to(hidden.device) - 1
             states = hidden[torch.arange(len(ids), device=hidden.device), last]
-            return states.float() @ head.to(hidden.device).T
+            return states.float() @ head.T
 
         return classify
 
     def _load_reader(self) -> WindowReader:
         stage2 = self._stage2
-        key = "shared" if self._shares_base else STAGE2
-        self._base(stage2.base, "causal", key)
-        model = self._adapt(key, stage2.adapter, STAGE2)
+        if self._shares_base:
+            model = self._load_shared()
+        else:
+            model = self._load(STAGE2, stage2.base, "causal", (STAGE2,))
         tokenizer = load_tokenizer(self._resolve(stage2.base))
-        tokenizer.padding_side = "left"
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        decoder = Decoder(model, tokenizer)
-        return (DigestReader if stage2.template == "digest" else ChatReader)(decoder, stage2)
-
-
-def _read_head(adapter: Path) -> torch.Tensor:
-    """The classification head saved with a sequence-classification adapter, [1, hidden]."""
-    weights = load_file(adapter / "adapter_model.safetensors")
-    heads = [tensor for name, tensor in weights.items() if "score" in name and tensor.dim() == 2]
-    if not heads:
-        raise StudentError(
-            f"{adapter}: expected a saved classification head (score.weight), found none; "
-            "train the adapter with task type SEQ_CLS"
+        spoken = MARKERS if stage2.template == "digest" else ()
+        decoder = Decoder(
+            model, tokenizer, spoken=spoken, prepare=lambda: self.activate(STAGE2)
         )
-    return heads[0].float()
+        return (DigestReader if stage2.template == "digest" else ChatReader)(decoder, stage2)
 
 
 def load_student(

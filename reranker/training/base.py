@@ -1,11 +1,11 @@
 """The bundled stage-2 base: a small Llama trained from scratch.
 
-Takes a tokenizer, reasoning examples and wiki text; writes checkpoints and a base folder.
-Copying comes first (repeated random spans, which a small model must learn before it can use
-what it reads), then notes and rankings, with wiki text mixed in throughout.
+Takes a tokenizer, reasoning examples and wiki text; writes checkpoints and a base folder. Notes and
+rankings make up most of what it reads, with wiki text mixed in throughout.
 
     python -m reranker.training.base pack  --data DIR --examples FILE --tokenizer DIR --out DIR
     python -m reranker.training.base train --rows DIR --tokenizer DIR --out DIR [--minutes M]
+    python -m reranker.training.base export --tokenizer DIR --out DIR
 
 Training resumes from the last checkpoint in --out when there is one.
 """
@@ -20,15 +20,11 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerBase,
-    Trainer,
-    TrainingArguments,
-)
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, Trainer
 from transformers.trainer_utils import get_last_checkpoint
 
+from reranker.errors import InputError
 from reranker.student.load import load_tokenizer
 from reranker.training.packing import (
     PackedRows,
@@ -37,14 +33,13 @@ from reranker.training.packing import (
     save_rows,
     tokenize_example,
 )
-from reranker.training.schedule import StopAfter
+from reranker.training.schedule import add_schedule_options, make_arguments, run_training
 from reranker.training.sources import read_wiki
 
 logger = logging.getLogger(__name__)
 
 ROW_TOKENS = 384
-COPY_EXAMPLES = 12_000
-WIKI_SHARE = 0.15
+WIKI_SHARE = 0.1
 PROMPT_LEARNING_SHARE = 0.1
 
 
@@ -62,17 +57,6 @@ def build_config(tokenizer: PreTrainedTokenizerBase, hidden: int, layers: int) -
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-
-
-def copy_examples(vocabulary: range, count: int, random_: random.Random) -> Iterator[TokenizedExample]:
-    """Random spans and their repetition; the loss counts on the repetition."""
-    for _ in range(count):
-        length = random_.randint(12, 90)
-        span = random_.choices(vocabulary, k=length)
-        start = random_.randrange(length // 2)
-        copied = span[start : start + random_.randint(6, 40)]
-        # The first tokens of the copy say where it starts; they cannot be foretold.
-        yield TokenizedExample(ids=span + copied, learn_from=length + 2)
 
 
 def reasoning_examples(
@@ -94,94 +78,84 @@ def wiki_examples(tokenizer: PreTrainedTokenizerBase, data: Path) -> Iterator[To
 
 
 def pack(options: argparse.Namespace) -> None:
-    """Writes the rows of the whole curriculum in training order."""
+    """Writes the rows in training order."""
     tokenizer = load_tokenizer(str(options.tokenizer))
     random_ = random.Random(options.seed)
-    plain = range(300, len(tokenizer) - 64)
-    copies = copy_examples(plain, COPY_EXAMPLES, random_)
     wiki = wiki_examples(tokenizer, options.data)
     lines = options.examples.read_text(encoding="utf-8").splitlines()
     random_.shuffle(lines)
 
-    def curriculum() -> Iterator[TokenizedExample]:
-        for number, example in enumerate(reasoning_examples(tokenizer, lines, random_)):
-            # The copies lead: three for each note at first, fading out.
-            copied = 3 if number < COPY_EXAMPLES / 6 else 1
-            yield from itertools.islice(copies, copied)
+    def mixture() -> Iterator[TokenizedExample]:
+        for example in reasoning_examples(tokenizer, lines, random_):
             if random_.random() < WIKI_SHARE:
                 yield from itertools.islice(wiki, 1)
             yield example
 
-    rows = list(pack_rows(curriculum(), ROW_TOKENS, tokenizer.pad_token_id))
+    rows = list(pack_rows(mixture(), ROW_TOKENS, tokenizer.pad_token_id))
     save_rows(rows, options.out)
     logger.info("%d rows of %d tokens in %s", len(rows), ROW_TOKENS, options.out)
 
 
 def train(options: argparse.Namespace) -> None:
-    """Trains, or goes on training, and saves the base as it stands."""
+    """Trains, or goes on training, and saves the base as it stands, in bf16."""
     tokenizer = load_tokenizer(str(options.tokenizer))
-    arguments = TrainingArguments(
-        output_dir=str(options.out / "checkpoints"),
-        per_device_train_batch_size=options.batch,
-        max_steps=options.steps,
-        learning_rate=options.learning_rate,
+    arguments = make_arguments(
+        options,
         lr_scheduler_type="warmup_stable_decay",
         lr_scheduler_kwargs={"num_decay_steps": options.decay_steps, "min_lr_ratio": 0.05},
         warmup_steps=200,
         weight_decay=0.05,
         max_grad_norm=1.0,
         adam_beta2=0.98,
-        bf16=True,
-        torch_compile=options.compile,
-        train_sampling_strategy="sequential",
         logging_steps=50,
-        save_steps=options.save_steps,
-        save_total_limit=2,
-        report_to=[],
-        seed=options.seed,
-        dataloader_num_workers=0,
-        use_cpu=options.cpu,
     )
     model = LlamaForCausalLM(build_config(tokenizer, options.hidden, options.layers))
     logger.info("%.2fM parameters", sum(p.numel() for p in model.parameters()) / 1e6)
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=PackedRows(options.rows),
-        callbacks=[StopAfter(options.minutes)],
-    )
-    checkpoints = options.out / "checkpoints"
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
-    trainer.model.save_pretrained(options.out / "base")
-    tokenizer.save_pretrained(options.out / "base")
+    trainer = Trainer(model=model, args=arguments, train_dataset=PackedRows(options.rows))
+    run_training(trainer, options)
+    save_base(model, tokenizer, options.out / "base")
+
+
+def save_base(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Weights in bf16 as safetensors, with their tokenizer."""
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Saves a checkpoint as a base, while training goes on or after it was cut off."""
+    last = get_last_checkpoint(str(options.out / "checkpoints"))
+    if last is None:
+        raise InputError("expected a checkpoint, found none; train first", where=str(options.out))
+    model = LlamaForCausalLM.from_pretrained(last)
+    save_base(model, load_tokenizer(str(options.tokenizer)), options.out / "base")
+    logger.info("%s saved in %s", last, options.out / "base")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    packing = commands.add_parser("pack")
+    packing = commands.add_parser("pack", help="examples and wiki text into training rows")
     packing.add_argument("--data", type=Path, required=True)
     packing.add_argument("--examples", type=Path, required=True)
-    training = commands.add_parser("train")
+    packing.add_argument("--out", type=Path, required=True)
+    packing.add_argument("--seed", type=int, default=0)
+    packing.set_defaults(run=pack)
+    training = commands.add_parser("train", help="from scratch, or on from the last checkpoint")
     training.add_argument("--rows", type=Path, required=True)
-    training.add_argument("--minutes", type=float, default=120)
-    training.add_argument("--steps", type=int, default=9_000)
-    training.add_argument("--decay-steps", type=int, default=1_500)
-    training.add_argument("--save-steps", type=int, default=250)
-    training.add_argument("--batch", type=int, default=16)
+    training.add_argument("--decay-steps", type=int, default=1_000)
     training.add_argument("--hidden", type=int, default=256)
     training.add_argument("--layers", type=int, default=6)
-    training.add_argument("--learning-rate", type=float, default=1.5e-3)
-    training.add_argument("--compile", action="store_true", help="needs a C++ compiler")
-    training.add_argument("--cpu", action="store_true")
-    for command in (packing, training):
+    add_schedule_options(training, steps=5_000, learning_rate=1.2e-3, batch=8)
+    training.set_defaults(run=train)
+    exporting = commands.add_parser("export", help="the last checkpoint as a base")
+    exporting.add_argument("--out", type=Path, required=True)
+    exporting.set_defaults(run=export)
+    for command in (packing, training, exporting):
         command.add_argument("--tokenizer", type=Path, required=True)
-        command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    (pack if options.command == "pack" else train)(options)
+    options.run(options)
 
 
 if __name__ == "__main__":

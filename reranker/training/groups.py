@@ -15,8 +15,8 @@ import bm25s
 import numpy as np
 
 from reranker.retrieval.tokenize import tokenize, tokenize_query
-from reranker.training.sources import Question
 from reranker.training.reasoning import vary_query
+from reranker.training.sources import Question
 from reranker.types import Passage
 
 

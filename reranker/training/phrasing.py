@@ -8,11 +8,10 @@ neighbouring cards do not read alike. Used for training data only, never at infe
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 from reranker.digest import AnswerKind, Digest
-from reranker.prompts.digest import LABELS, STYLES, TERM, UNTERM
+from reranker.prompts.digest import COVERED, LABELS, LACKING, STYLES
 from reranker.types import Verdict
 
 _KIND: dict[AnswerKind, str] = {
@@ -26,18 +25,19 @@ _KIND: dict[AnswerKind, str] = {
     "any": "an answer",
 }
 
-# {c}: terms covered, {l}: terms lacking, {k}: the kind of answer asked for. Six each.
+# {c}: terms covered, {l}: a term lacking, {k}: the kind of answer asked for; {are}, {s}, {them},
+# {all} and {words} agree with the number of terms covered. Six phrasings each.
 _ANSWERS_FULL = (
     "It covers {c} and gives {k}, which is what is asked.",
     "Everything asked about is here: {c}, together with {k}.",
     "The quoted sentence offers {k} and the passage speaks of {c}.",
-    "Answers directly: {c} are all present and so is {k}.",
+    "Answers directly: {c} {are} {all}present and so is {k}.",
     "With {c} covered and {k} stated, nothing asked is left open.",
     "Here the question on {c} finds {k}.",
 )
 _ANSWERS_PART = (
     "It gives {k} for {c}, though {l} goes unnamed.",
-    "The point is met in other words: {c} appear, {l} does not, yet {k} is there.",
+    "The point is met in other words: {c} appear{s}, {l} does not, yet {k} is there.",
     "Without naming {l}, it still offers {k} on {c}.",
     "It speaks of {c} and settles the question, even though {l} is missing.",
     "Answers the question about {c}; only {l} is not mentioned.",
@@ -53,22 +53,22 @@ _ANSWERS_BARE = (
 )
 _PARTIAL_LACKS = (
     "It mentions {c} but not {l}, so part of the question stays open.",
-    "Half of it is here: {c} are covered, {l} is not.",
+    "Half of it is here: {c} {are} covered, {l} is not.",
     "It deals with {c} and leaves {l} out.",
     "Useful on {c}; silent on {l}.",
     "It touches {c} without reaching {l}.",
     "The passage covers {c}, yet {l} is absent.",
 )
 _PARTIAL_FULL = (
-    "The words {c} are all here, but what is asked about them is not settled.",
+    "The {words} {c} {are} {all}here, but what is asked about {them} is not settled.",
     "It talks about {c} without giving the point in question.",
     "It stays near the question on {c} and stops short of the answer.",
-    "All of {c} appear, though the quoted sentence answers something else.",
+    "The query's {c} {all}appear{s}, though the quoted sentence answers something else.",
     "It goes over {c} and leaves the actual question open.",
-    "Close to the question: {c} are there, the answer itself is not.",
+    "Close to the question: {c} {are} there, the answer itself is not.",
 )
 _RELATED_LACKS = (
-    "Same subject, different point: {c} come up, {l} does not.",
+    "Same subject, different point: {c} come{s} up, {l} does not.",
     "It is about {c} in general and says nothing on {l}.",
     "It shares {c} with the query but is not concerned with {l}.",
     "Background on {c}; the question about {l} is not taken up.",
@@ -77,7 +77,7 @@ _RELATED_LACKS = (
 )
 _RELATED_FULL = (
     "It uses {c} while making another point.",
-    "The same words, {c}, serve a different question here.",
+    "The same {words}, {c}, serve{s} a different question here.",
     "It is on the topic of {c} but not on the question.",
     "It names {c} only in passing.",
     "Background on {c}, no more.",
@@ -97,15 +97,15 @@ _OFF_LACKS = (
     "Apart from {c}, nothing connects it with the query.",
     "The word match on {c} is accidental; {l} is absent.",
     "It mentions {c} in a different connection and never {l}.",
-    "Off the question: {c} appears, {l} does not.",
+    "Off the question: {c} appear{s}, {l} does not.",
 )
 _OFF_FULL = (
     "It uses {c} in another sense.",
-    "The words {c} occur, the subject is another.",
+    "The {words} {c} occur{s}, the subject is another.",
     "Despite {c}, it is about something else.",
     "It matches {c} by wording alone.",
     "A different subject that happens to use {c}.",
-    "Only the words {c} are shared, not the question.",
+    "Only the {words} {c} {are} shared, not the question.",
 )
 _OFF_BARE = (
     "It has no word in common with the query.",
@@ -180,10 +180,15 @@ _BY_VERDICT: dict[Verdict, tuple[Sequence[str], Sequence[str], Sequence[str]]] =
 }
 
 
-def write_reason(digest: Digest, lead: Digest, verdict: Verdict, random_: random.Random) -> str:
-    """One to three sentences that are true of `digest`, in the phrasing of its place."""
+def write_reason(
+    digest: Digest, lead: Digest, verdict: Verdict, kinds: Sequence[AnswerKind]
+) -> str:
+    """One to three sentences that are true of `digest`, in the phrasing of its place.
+
+    kinds: the kinds of answer the quoted sentence shows. Query words stand as references.
+    """
     style = digest.position % STYLES
-    sentences = [_write_main(digest, verdict, style)]
+    sentences = [_write_main(digest, verdict, kinds, style)]
     if digest.cue == "instruction":
         sentences.append(_INSTRUCTION[style])
     elif digest.cue == "past belief":
@@ -192,65 +197,48 @@ def write_reason(digest: Digest, lead: Digest, verdict: Verdict, random_: random
         sentences.append(_REPEATS[style].format(r=LABELS[digest.repeats]))
     elif verdict != "off_topic" and (comparison := _compare(digest, lead, style)):
         sentences.append(comparison)
-    lacks_kind = digest.asks != "any" and digest.asks not in digest.shows
+    lacks_kind = digest.asks != "any" and digest.asks not in kinds
     if verdict in ("partial", "related") and lacks_kind:
-        kind = _KIND[digest.asks].split(" ", 1)[1]
-        sentences.append(_NO_KIND[style].format(k=kind).replace("a answer", "an answer"))
+        sentences.append(_NO_KIND[style].format(k=_KIND[digest.asks].removeprefix("a ")))
     elif digest.cue == "negated" and verdict != "off_topic":
         sentences.append(_NEGATED[style])
-    # A term's leading space stands inside its marker, so that it is the same token as in the prompt.
-    return " ".join(sentences[:3]).replace(f" {TERM} ", f"{TERM} ")
+    return " ".join(sentences)
 
 
-def _write_main(digest: Digest, verdict: Verdict, style: int) -> str:
+def _write_main(
+    digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind], style: int
+) -> str:
     full, part, bare = _BY_VERDICT[verdict]
     bank = bare if not digest.covers else part if digest.lacks else full
-    kind = _KIND[digest.asks] if digest.asks in digest.shows else "an answer"
-    text = bank[style].format(c=join_terms(digest.covers), l=join_terms(digest.lacks, 1), k=kind)
-    return text if len(digest.covers) != 1 else _make_singular(text)
+    one = len(digest.covers) == 1
+    return bank[style].format(
+        c=join_terms(COVERED[: len(digest.covers)]),
+        l=LACKING[0],
+        k=_KIND[digest.asks] if digest.asks in kinds else _KIND["any"],
+        are="is" if one else "are",
+        s="s" if one else "",
+        them="it" if one else "them",
+        all="" if one else "all ",
+        words="word" if one else "words",
+    )
 
 
 def _compare(digest: Digest, lead: Digest, style: int) -> str:
     if lead.position == digest.position:
         return ""
     label = LABELS[lead.position]
-    if more := [term for term in digest.covers if term in lead.lacks]:
-        return _MORE_THAN[style].format(r=label, m=join_terms(more, 1))
-    if less := [term for term in digest.lacks if term in lead.covers]:
-        return _LESS_THAN[style].format(r=label, m=join_terms(less, 1))
+    covered = zip(COVERED, digest.covers, strict=False)
+    lacking = zip(LACKING, digest.lacks, strict=False)
+    if more := [marker for marker, term in covered if term in lead.lacks]:
+        return _MORE_THAN[style].format(r=label, m=more[0])
+    if less := [marker for marker, term in lacking if term in lead.covers]:
+        return _LESS_THAN[style].format(r=label, m=less[0])
     return ""
 
 
-def join_terms(terms: Sequence[str], limit: int = 3) -> str:
-    """Up to `limit` terms as grounded spans: a, b and c."""
-    marked = [f"{TERM} {term}{UNTERM}" for term in terms[:limit]]
-    if len(marked) < 2:
-        return "".join(marked)
-    return f"{', '.join(marked[:-1])} and {marked[-1]}"
-
-
-def _make_singular(text: str) -> str:
-    """Agreement for one covered term: "x are covered" becomes "x is covered"."""
-    for plural, singular in (
-        (" are all present", " is present"),
-        (" are all here", " is here"),
-        ("All of ", ""),
-        ("The words ", "The word "),
-        ("Only the words ", "Only the word "),
-        ("The same words,", "The same word,"),
-        (" are covered", " is covered"),
-        (" are there", " is there"),
-        (" appear,", " appears,"),
-        (" appear ", " appears "),
-        (" come up", " comes up"),
-        (" occur,", " occurs,"),
-        ("about them", "about it"),
-        (" are shared", " is shared"),
-        (", serve ", ", serves "),
-    ):
-        text = text.replace(f"{UNTERM}{plural}", f"{UNTERM}{singular}").replace(
-            f"{plural}{TERM} ", f"{singular}{TERM} "
-        )
-        if plural.startswith(("about", ", serve")):
-            text = text.replace(plural, singular)
-    return text
+def join_terms(markers: Sequence[str], limit: int = 3) -> str:
+    """Up to `limit` references: a, b and c."""
+    chosen = list(markers[:limit])
+    if len(chosen) < 2:
+        return "".join(chosen)
+    return f"{', '.join(chosen[:-1])} and {chosen[-1]}"

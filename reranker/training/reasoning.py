@@ -21,13 +21,11 @@ from pathlib import Path
 import bm25s
 
 from reranker.config import load_profile
-from reranker.digest import Digest, digest_window
+from reranker.digest import Digest, digest_window, find_answer_kinds
 from reranker.prompts.digest import (
     END,
-    MAX_SENTENCE_CHARS,
-    UNQUOTE,
+    SENTENCES,
     VERDICT_MARKERS,
-    clip,
     write_note_prompt,
     write_ranking_prompt,
 )
@@ -99,7 +97,9 @@ class WindowSampler:
             scores=tuple(score for _, (_, score) in ranked),
             ranks=tuple(rank for rank, _ in ranked),
             verdicts=tuple(
-                judge_passage(query, question, gold, passage, (score.score - low) / (top - low + 1e-6))
+                judge_passage(
+                    query, question, gold, passage, (score.score - low) / (top - low + 1e-6)
+                )
                 for _, (passage, score) in ranked
             ),
             answer_span=_answer_span(question, with_gold),
@@ -107,6 +107,7 @@ class WindowSampler:
 
     def _retrieve(self, query: str, depth: int, random_: random.Random) -> list[Passage]:
         stems = [[word.stem for word in tokenize_query(query)]]
+        depth = min(depth, len(self.passages))
         found, _ = self.index.retrieve(stems, k=depth, show_progress=False)
         positions = [int(position) for position in found[0]]
         for place in range(len(positions)):
@@ -169,12 +170,14 @@ def write_examples(window: LabelledWindow, random_: random.Random) -> Iterator[d
     for digest, passage, verdict in zip(digests, window.passages, window.verdicts, strict=True):
         if not digest.sentences:
             continue
-        quote = _choose_quote(window, digest, passage)
-        reason = write_reason(digest, lead, verdict, random_)
+        place = _choose_sentence(window, digest)
+        sentence = digest.sentences[place]
+        kinds = find_answer_kinds(passage.text[sentence.start : sentence.end])
+        reason = write_reason(digest, lead, verdict, kinds)
         yield {
             "kind": "note",
             "prompt": write_note_prompt(window.query, digest, lead, passage),
-            "answer": f"{quote}{UNQUOTE}{VERDICT_MARKERS[verdict]}{reason}{END}",
+            "answer": f"{SENTENCES[place]}{VERDICT_MARKERS[verdict]}{reason}{END}",
         }
     yield _write_ranking(window, digests, random_)
 
@@ -211,13 +214,14 @@ def _misjudge(verdict: Verdict, random_: random.Random) -> Verdict:
     return VERDICTS[min(max(place, 0), len(VERDICTS) - 1)]
 
 
-def _choose_quote(window: LabelledWindow, digest: Digest, passage: Passage) -> str:
-    """The sentence of the digest that holds the known answer, else the strongest one."""
-    chosen = digest.sentences[0]
-    if window.answer_span and window.answer_span[0] == passage.doc_id:
+def _choose_sentence(window: LabelledWindow, digest: Digest) -> int:
+    """Place of the digest's sentence that holds the known answer, else of the strongest one."""
+    if window.answer_span and window.answer_span[0] == digest.doc_id:
         _, start, end = window.answer_span
-        chosen = next((s for s in digest.sentences if s.start <= start and end <= s.end), chosen)
-    return clip(passage.text[chosen.start : chosen.end], MAX_SENTENCE_CHARS)
+        for place, sentence in enumerate(digest.sentences):
+            if sentence.start <= start and end <= sentence.end:
+                return place
+    return 0
 
 
 def _answer_span(question: Question, with_gold: bool) -> tuple[str, int, int] | None:
@@ -229,7 +233,7 @@ def _answer_span(question: Question, with_gold: bool) -> tuple[str, int, int] | 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the examples; prints the progress to standard error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with squad/")
     parser.add_argument("--out", type=Path, required=True, help="jsonl file to write")
     parser.add_argument("--windows", type=int, default=12_000)

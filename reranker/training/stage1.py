@@ -12,7 +12,6 @@ Training resumes from the last checkpoint in --out when there is one.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,15 +20,19 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import PreTrainedTokenizerBase, Trainer
 
 from reranker.config import Stage1Profile, load_profile
 from reranker.student.load import choose_device, load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.training.groups import GroupSampler, QueryGroup
 from reranker.training.losses import hybrid_loss
-from reranker.training.schedule import StopAfter
+from reranker.training.schedule import (
+    add_schedule_options,
+    make_arguments,
+    run_training,
+    save_adapter,
+)
 from reranker.training.sources import read_squad
 
 logger = logging.getLogger(__name__)
@@ -61,8 +64,7 @@ class GroupDataset(torch.utils.data.Dataset[dict[str, Any]]):
         group: QueryGroup = self.sampler.sample(number)
         queries = [self.profile.query_template.format(query=query) for query in group.queries]
         texts = [
-            self.profile.passage_template.format(title=p.title, text=p.text)
-            for p in group.passages
+            self.profile.passage_template.format(title=p.title, text=p.text) for p in group.passages
         ]
         return {
             "queries": self._tokenize(queries, self.profile.max_query_tokens),
@@ -183,17 +185,18 @@ def train(options: argparse.Namespace) -> None:
         profile=stage1,
         objective=options,
         model=model,
-        args=_training_arguments(options),
+        args=make_arguments(
+            options,
+            lr_scheduler_type="cosine",
+            warmup_steps=20,
+            logging_steps=10,
+            remove_unused_columns=False,
+        ),
         train_dataset=GroupDataset(sampler, load_tokenizer(weights), stage1, options.steps),
         data_collator=_take_only,
-        callbacks=[StopAfter(options.minutes)],
     )
-    checkpoints = options.out / "checkpoints"
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
-    model.save_pretrained(options.out / "adapter", safe_serialization=True)
-    record = {k: str(v) for k, v in vars(options).items()} | {"steps_done": trainer.state.global_step}
-    (options.out / "adapter" / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    run_training(trainer, options)
+    save_adapter(trainer, options, stage1.base)
 
 
 def _take_only(items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -202,30 +205,9 @@ def _take_only(items: list[dict[str, Any]]) -> dict[str, Any]:
     return item
 
 
-def _training_arguments(options: argparse.Namespace) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(options.out / "checkpoints"),
-        per_device_train_batch_size=1,
-        max_steps=options.steps,
-        learning_rate=options.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=20,
-        bf16=True,
-        train_sampling_strategy="sequential",
-        logging_steps=10,
-        save_steps=50,
-        save_total_limit=2,
-        report_to=[],
-        seed=options.seed,
-        remove_unused_columns=False,
-        use_cpu=choose_device() == "cpu",
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with squad/")
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--student", default="mini")
     parser.add_argument("--quantization", choices=("nf4", "bf16", "fp32"), default="nf4")
     parser.add_argument("--main", choices=("ce", "ranknet", "ce+ranknet"), default="ce+ranknet")
@@ -233,13 +215,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--temperature", type=float, default=2.0)
     parser.add_argument("--bm25-weight", type=float, default=0.3, help="BM25 in the teacher")
     parser.add_argument("--rank", type=int, default=16, help="of the LoRA matrices")
-    parser.add_argument("--learning-rate", type=float, default=1e-4)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--queries", type=int, default=8, help="queries in a group")
     parser.add_argument("--negatives", type=int, default=3, help="passages drawn per query")
     parser.add_argument("--max-passage-tokens", type=int, default=160)
-    parser.add_argument("--seed", type=int, default=0)
+    add_schedule_options(parser, steps=300, learning_rate=1e-4, batch=1)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train(options)

@@ -1,0 +1,1 @@
+"""Speed and quality figures, each printed by one command. Not part of the tests."""

@@ -1,0 +1,96 @@
+"""Stage-2 training: a LoRA adapter on the quantised base by supervised fine-tuning.
+
+Takes reasoning examples ({"prompt", "answer"} a line), writes an adapter folder. The loss
+counts on the answers only. Knows nothing of how the examples were made.
+
+    python -m reranker.training.stage2 --examples FILE --base DIR --out DIR [--steps N]
+
+Training resumes from the last checkpoint in --out when there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from peft import LoraConfig, get_peft_model
+from transformers import PreTrainedTokenizerBase, Trainer
+
+from reranker.student.load import choose_device, load_base, load_tokenizer
+from reranker.training.packing import (
+    PackedRows,
+    TokenizedExample,
+    pack_rows,
+    save_rows,
+    tokenize_example,
+)
+from reranker.training.schedule import (
+    add_schedule_options,
+    make_arguments,
+    run_training,
+    save_adapter,
+)
+
+logger = logging.getLogger(__name__)
+
+ROW_TOKENS = 384
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def read_examples(
+    tokenizer: PreTrainedTokenizerBase, path: Path, seed: int
+) -> Iterator[TokenizedExample]:
+    """The examples in a seeded order, with the loss on their answers."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    random.Random(seed).shuffle(lines)
+    for line in lines:
+        record = json.loads(line)
+        yield tokenize_example(tokenizer, record["prompt"], record["answer"])
+
+
+def train(options: argparse.Namespace) -> None:
+    """Trains, or goes on training, and saves the adapter as it stands."""
+    tokenizer = load_tokenizer(str(options.base))
+    rows_folder = options.out / "rows"
+    if not rows_folder.is_dir():
+        examples = read_examples(tokenizer, options.examples, options.seed)
+        save_rows(list(pack_rows(examples, ROW_TOKENS, tokenizer.pad_token_id)), rows_folder)
+    base = load_base(
+        str(options.base), kind="causal", quantization=options.quantization, device=choose_device()
+    )
+    adapter = LoraConfig(
+        r=options.rank,
+        lora_alpha=2 * options.rank,
+        lora_dropout=0.05,
+        target_modules=TARGETS,
+        task_type="CAUSAL_LM",
+    )
+    model = get_peft_model(base, adapter)
+    model.print_trainable_parameters()
+    trainer = Trainer(
+        model=model,
+        args=make_arguments(options, lr_scheduler_type="cosine", warmup_steps=30, logging_steps=10),
+        train_dataset=PackedRows(rows_folder),
+    )
+    run_training(trainer, options)
+    save_adapter(trainer, options, options.base.name)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--examples", type=Path, required=True, help="from training.reasoning")
+    parser.add_argument("--base", type=Path, required=True, help="from training.base")
+    parser.add_argument("--quantization", choices=("nf4", "bf16", "fp32"), default="nf4")
+    parser.add_argument("--rank", type=int, default=16, help="of the LoRA matrices")
+    add_schedule_options(parser, steps=600, learning_rate=4e-4, batch=8)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Training commands end to end on a handful of passages: data, tokenizer, base, both adapters."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+from reranker.config import load_profile
+from reranker.parsing import parse_ranking
+from reranker.prompts.digest import END, MARKERS, SENTENCES, VERDICT_MARKERS
+from reranker.stage1.biencoder import BiEncoderScorer
+from reranker.student.load import load_tokenizer
+from reranker.student.student import Student, load_student
+from reranker.training import base, reasoning, stage1, stage2, tokenizer
+from reranker.training.groups import GroupSampler
+from reranker.training.sources import read_squad
+
+ARTICLES = {
+    "Tides": ("moon", "The pull of the moon raises two bulges of water on opposite sides."),
+    "Rust": ("oxygen", "Iron turns to rust when oxygen and water reach its surface."),
+    "Bread": ("yeast", "Dough rises because yeast gives off carbon dioxide as it feeds."),
+    "Echo": ("wall", "An echo returns when sound meets a wall and comes back to the ear."),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQuAD and a wiki of sixteen short passages in the layout of docs/training.md."""
+    folder = tmp_path_factory.mktemp("data")
+    passages, questions = [], []
+    for title, (answer, sentence) in ARTICLES.items():
+        for number in range(4):
+            text = f"This is note {number} on {title.lower()} for readers. {sentence}"
+            if number:
+                text = f"Another remark on {title.lower()}, number {number}. It has its own story."
+            doc_id = f"{title}-{number}"
+            passages.append({"_id": doc_id, "title": title, "text": text})
+            if not number:
+                questions.append(
+                    {
+                        "_id": f"q-{title}",
+                        "text": f"What has to do with {title.lower()} and how?",
+                        "doc_id": doc_id,
+                        "answer": answer,
+                        "answer_start": text.index(answer),
+                    }
+                )
+    (folder / "squad").mkdir()
+    (folder / "wiki").mkdir()
+    for name, rows in (("passages", passages), ("questions", questions * 3)):
+        with gzip.open(folder / "squad" / f"{name}.train.jsonl.gz", "wt") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    for shard in range(5):
+        with lzma.open(folder / "wiki" / f"passages-{shard}.jsonl.xz", "wt") as file:
+            file.writelines(json.dumps(row) + "\n" for row in passages)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def examples(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("examples") / "examples.jsonl"
+    reasoning.main(["--data", str(data), "--out", str(out), "--windows", "6", "--seed", "3"])
+    return out
+
+
+@pytest.fixture(scope="module")
+def tokens(data: Path, examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("tokenizer")
+    tokenizer.main(
+        ["--data", str(data), "--examples", str(examples), "--out", str(out), "--vocabulary", "900"]
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def small_base(
+    data: Path, examples: Path, tokens: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    out = tmp_path_factory.mktemp("base")
+    common = ["--tokenizer", str(tokens)]
+    base.main(
+        ["pack", "--data", str(data), "--examples", str(examples), "--out", str(out / "rows")]
+        + common
+    )
+    base.main(
+        ["train", "--rows", str(out / "rows"), "--out", str(out), "--steps", "3", "--batch", "2"]
+        + ["--hidden", "64", "--layers", "2", "--decay-steps", "1", "--save-steps", "2"]
+        + common
+    )
+    return out / "base"
+
+
+def test_examples_are_what_the_reader_asks_and_parses(examples: Path) -> None:
+    records = [json.loads(line) for line in examples.read_text().splitlines()]
+    notes = [r["answer"] for r in records if r["kind"] == "note"]
+    rankings = [r for r in records if r["kind"] == "ranking"]
+    assert len(rankings) == 6 and len(notes) > 20
+    for answer in notes:
+        assert answer.startswith(SENTENCES) and answer.endswith(END)
+        assert sum(marker in answer for marker in VERDICT_MARKERS.values()) == 1
+        assert "{" not in answer and "  " not in answer
+    for record in rankings:
+        size = record["answer"].count("[")
+        assert parse_ranking(record["answer"], size).defects == ()
+
+
+def test_the_same_seed_writes_the_same_examples(data: Path, examples: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.jsonl"
+    reasoning.main(["--data", str(data), "--out", str(again), "--windows", "6", "--seed", "3"])
+    assert again.read_bytes() == examples.read_bytes()
+
+
+def test_tokenizer_keeps_markers_whole_and_text_intact(tokens: Path, examples: Path) -> None:
+    trained = load_tokenizer(str(tokens))
+    for marker in MARKERS:
+        assert len(trained(marker)["input_ids"]) == 1
+    for line in examples.read_text().splitlines():
+        text = json.loads(line)["prompt"] + " naïve “ﬁ” 漢字"
+        assert trained.decode(trained(text)["input_ids"]) == text
+
+
+def test_base_trains_and_resumes(small_base: Path, tokens: Path) -> None:
+    model = LlamaForCausalLM.from_pretrained(small_base)
+    assert model.config.hidden_size == 64 and (small_base / "model.safetensors").is_file()
+    before = model.model.embed_tokens.weight.clone()
+    out = small_base.parent
+    base.main(
+        ["train", "--rows", str(out / "rows"), "--tokenizer", str(tokens), "--out", str(out)]
+        + ["--steps", "5", "--batch", "2", "--hidden", "64", "--layers", "2", "--decay-steps", "1"]
+        + ["--save-steps", "5"]
+    )
+    state = json.loads((out / "checkpoints" / "checkpoint-5" / "trainer_state.json").read_text())
+    assert state["global_step"] == 5
+    after = LlamaForCausalLM.from_pretrained(small_base).model.embed_tokens.weight
+    assert not torch.equal(before, after)
+
+
+def test_stage2_adapter_carries_no_path_and_changes_the_model(
+    small_base: Path, examples: Path, tmp_path: Path
+) -> None:
+    stage2.main(
+        ["--examples", str(examples), "--base", str(small_base), "--out", str(tmp_path)]
+        + ["--steps", "2", "--batch", "2"]
+    )
+    adapter = tmp_path / "adapter"
+    assert (adapter / "adapter_model.safetensors").is_file()
+    assert not list(adapter.glob("*.bin"))
+    for file in adapter.glob("*.json"):
+        assert str(tmp_path) not in file.read_text() and str(small_base) not in file.read_text()
+
+
+def test_training_scores_equal_the_scorer(data: Path) -> None:
+    student = Student(replace(load_profile("mini"), stage2=None), "fp32")
+    scorer = student.scorer
+    assert isinstance(scorer, BiEncoderScorer)
+    passages, questions = read_squad(data)
+    sampler = GroupSampler(passages, questions, queries=2, negatives=2, seed=0)
+    rows = stage1.GroupDataset(sampler, scorer.tokenizer, student.profile.stage1, 1)[0]
+    with torch.inference_mode():
+        trained = stage1.score_all(
+            scorer.model, rows["queries"], rows["passages"], student.profile.stage1
+        )
+    group = sampler.sample(0)
+    for row, query in enumerate(group.queries):
+        served = [score.score for score in scorer.score(query, group.passages)]
+        # The scorer keeps token vectors in bf16, which moves a logit by some hundredths.
+        assert trained[row].tolist() == pytest.approx(served, abs=0.1)
+
+
+def test_groups_label_the_passage_of_each_question_and_mask_other_holders(data: Path) -> None:
+    passages, questions = read_squad(data)
+    sampler = GroupSampler(passages, questions, queries=3, negatives=2, seed=1)
+    group = sampler.sample(4)
+    assert group.labels.sum(axis=1).tolist() == [1.0, 1.0, 1.0]
+    assert group.known[group.labels > 0].all()
+    assert sampler.sample(4).queries == group.queries
+    assert len({p.doc_id for p in group.passages}) == len(group.passages)
+
+
+def test_stage1_adapter_trains_and_is_used(data: Path, tmp_path: Path) -> None:
+    stage1.main(
+        ["--data", str(data), "--out", str(tmp_path), "--steps", "2", "--queries", "2"]
+        + ["--negatives", "2", "--learning-rate", "1e-2", "--save-steps", "2"]
+    )
+    adapter = tmp_path / "adapter"
+    assert json.loads((adapter / "training.json").read_text())["steps_done"] == 2
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == load_profile("mini").stage1.base
+    passages, _ = read_squad(data)
+    bare = load_student("mini", "bf16", stage1_adapter="").scorer.score("why tides", passages)
+    adapted = load_student("mini", "bf16", stage1_adapter=str(adapter))
+    assert adapted.info().stage1_adapter_sha256
+    scores = adapted.scorer.score("why tides", passages)
+    assert any(abs(a.score - b.score) > 0.05 for a, b in zip(bare, scores, strict=True))
