@@ -116,7 +116,7 @@ def list_integrity(trace: RankingTrace) -> tuple[tuple[str, str], ...]:
         ("Candidates", f"{ranked_in} in, {ranked_out} out"),
         ("Windows", f"{len(sizes)} (places {', '.join(sizes)})" if sizes else "none read"),
         ("Truncated", f"{truncated} of {ranked_in}" if trace.stage1 else ""),
-        ("Repairs", describe_repairs(trace)),
+        ("Defects", describe_defects(trace)),
         ("Stage 2 changed", describe_changes(trace)),
         ("Final order", describe_final(trace)),
         ("Mode", trace.settings.mode.replace("_", " ") if trace.readings else ""),
@@ -130,7 +130,7 @@ def list_integrity(trace: RankingTrace) -> tuple[tuple[str, str], ...]:
     )
 
 
-def describe_repairs(trace: RankingTrace) -> str:
+def describe_defects(trace: RankingTrace) -> str:
     """Every kind of defect with its number; "none" only where stage 2 ran without any."""
     if not trace.readings:
         return ""

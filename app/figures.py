@@ -24,6 +24,8 @@ MOVED_PLACES = 3
 LABEL_CHARS = 22
 LABELLED = 30
 """Passages with their title beside them; with more of them only every second one has it."""
+MARKER_SPACE = "\u2003"
+"""Before a title, as wide as half a marker at any width of the chart."""
 FONT = "Source Sans Pro, system-ui, sans-serif"
 
 Path = tuple[RankedHit, tuple[Place, ...]]
@@ -81,6 +83,7 @@ def draw_scores(trace: RankingTrace) -> go.Figure:
         autorange="reversed",
         tickvals=[hit.rank for hit in shown],
         ticktext=[f"{_shorten_name(hit, names)}  {hit.rank}" for hit in shown],
+        ticklabelstandoff=6,
         showgrid=False,
         fixedrange=True,
     )
@@ -144,10 +147,13 @@ def _add_markers(figure: go.Figure, paths: Sequence[Path], position: int) -> Non
 def _add_labels(figure: go.Figure, paths: Sequence[Path], names: Mapping[str, str]) -> None:
     shown = paths[:: _thin_out(len(paths))]
     figure.add_scatter(
-        x=[len(places) - 0.92 for _, places in shown],
+        x=[len(places) - 1 for _, places in shown],
         y=[places[-1].rank for _, places in shown],
         mode="text",
-        text=[f"{places[-1].rank}  {_shorten_name(hit, names)}" for hit, places in shown],
+        text=[
+            f"{MARKER_SPACE}{places[-1].rank}  {_shorten_name(hit, names)}"
+            for hit, places in shown
+        ],
         textposition="middle right",
         hoverinfo="skip",
         name="titles",

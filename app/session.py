@@ -79,9 +79,13 @@ class Sessions:
             return ticket.started
 
     def add_source(self, key: str, source: Source) -> None:
-        """Keeps a page's own passages; one of the same source key is replaced."""
+        """Keeps a page's own passages. The latest of a kind (what stands before the : of its
+        key) replaces the one before, so that a page holds one upload and one pasted list."""
+        kind = source.key.partition(":")[0]
         with self._lock:
-            self._page(key).sources[source.key] = source
+            page = self._page(key)
+            kept = {k: s for k, s in page.sources.items() if k.partition(":")[0] != kind}
+            page.sources = {**kept, source.key: source}
 
     def list_sources(self, key: str) -> tuple[Source, ...]:
         with self._lock:

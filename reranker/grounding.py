@@ -59,7 +59,7 @@ class SpanRule:
 class Prose:
     """Free text up to and including `until`, with grounded spans inside.
 
-    After `max_tokens` the marker `until` is forced. `labels`: the only [label] tokens allowed
+    After `max_tokens` an open span ends with its word and the marker `until` is forced. `labels`: the only [label] tokens allowed
     (None: any). `barred`: texts that may not stand in it.
     """
 
@@ -72,9 +72,14 @@ class Prose:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Permutation:
-    """[a] > [b] > ... over the labels 1..count, each exactly once."""
+    """[a] > [b] > ... over the labels 1..count, each exactly once, after `lead`.
+
+    A space before the first label belongs into `lead` and not to the end of what comes before:
+    tokenizers join it to the bracket.
+    """
 
     count: int
+    lead: str = ""
 
 
 Part = Choice | Quote | Prose | Permutation
@@ -139,9 +144,9 @@ class _ChoiceWalker(_Walker):
 
 
 class _PermutationWalker(_Walker):
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, lead: str) -> None:
         self.unused = set(range(1, count + 1))
-        self.choice = _ChoiceWalker(f"[{label}]" for label in sorted(self.unused))
+        self.choice = _ChoiceWalker(f"{lead}[{label}]" for label in sorted(self.unused))
         self.written = b""
 
     def allowed(self, vocabulary: Vocabulary) -> list[int]:
@@ -166,17 +171,21 @@ class _QuoteWalker(_Walker):
         self.places, self.ends = plan_spans(source, barriers, max_bytes)
         self.closing = _ChoiceWalker([close])
         self.is_closing = False
+        self.is_due = False  # to be closed at the next place where it can end
         self.written = 0
 
     def allowed(self, vocabulary: Vocabulary) -> list[int]:
         if self.is_closing:
+            return self.closing.allowed(vocabulary)
+        can_end = bool(self.written) and not self.ends.isdisjoint(self.places)
+        if self.is_due and can_end:
             return self.closing.allowed(vocabulary)
         ids: set[int] = set()
         for place, limit in self.places.items():
             ahead = self.source[place : min(limit, place + vocabulary.longest)]
             ids.update(vocabulary.prefixes_of(ahead))
         # Without any id the vocabulary lacks a byte of the source, or the source has no word.
-        if not ids or (self.written and not self.ends.isdisjoint(self.places)):
+        if not ids or can_end:
             ids.update(self.closing.allowed(vocabulary))
         return sorted(ids)
 
@@ -233,8 +242,12 @@ class _ProseWalker(_Walker):
         return False
 
     def _end_when_due(self) -> None:
-        if self.inner is None and self.tokens >= self.prose.max_tokens:
+        if self.tokens < self.prose.max_tokens:
+            return
+        if self.inner is None:
             self.ending = _ChoiceWalker([self.prose.until])
+        else:
+            self.inner.is_due = True
 
     def _open_span(self) -> _QuoteWalker | None:
         for rule in self.prose.spans:
@@ -257,5 +270,5 @@ def _walk(part: Part) -> _Walker:
     if isinstance(part, Quote):
         return _QuoteWalker(part.source, part.close, part.max_bytes)
     if isinstance(part, Permutation):
-        return _PermutationWalker(part.count)
+        return _PermutationWalker(part.count, part.lead)
     return _ProseWalker(part)

@@ -8,6 +8,9 @@ an English rule of thumb, shared by the digest, the highlights and the training 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+MAX_CHARS = 320
 
 _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof sr jr st vs etc eg ie al fig no vol ed eds inc ltd co corp gen col lt sgt "
@@ -32,7 +35,20 @@ def split_sentences(text: str) -> tuple[tuple[int, int], ...]:
         spans.append((start, end))
         start = match.end()
     spans.append((start, len(text)))
-    return tuple(span for s, e in spans if (span := _strip(text, s, e))[0] < span[1])
+    stripped = (_strip(text, start, end) for start, end in spans)
+    return tuple(piece for s, e in stripped if s < e for piece in _cut_long(text, s, e))
+
+
+def _cut_long(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The span in pieces of at most MAX_CHARS, cut at a semicolon, comma or space: a quote of
+    hundreds of words (a table, a listing) shows nothing."""
+    while end - start > MAX_CHARS:
+        limit = start + MAX_CHARS
+        places = (text.rfind(mark, start + MAX_CHARS // 2, limit) for mark in ("; ", ", ", " "))
+        cut = next((place + 1 for place in places if place > 0), limit)
+        yield _strip(text, start, cut)
+        start = _strip(text, cut, end)[0]
+    yield start, end
 
 
 def _is_abbreviation(ending: str) -> bool:

@@ -26,6 +26,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from reranker.prompts.digest import LABELS, MARKERS
+from reranker.training.tokenizer import train_tokenizer
+
 HIDDEN = 64
 LLAMA_TARGETS = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj", "gate_proj"]
 BOS, END, EOT = "<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"
@@ -71,9 +74,9 @@ def train_llama_tokenizer() -> PreTrainedTokenizerFast:
     return wrapped
 
 
-def _llama_config(vocabulary: int) -> LlamaConfig:
+def _llama_config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
     return LlamaConfig(
-        vocab_size=vocabulary,
+        vocab_size=len(tokenizer),
         hidden_size=HIDDEN,
         intermediate_size=128,
         num_hidden_layers=2,
@@ -81,8 +84,8 @@ def _llama_config(vocabulary: int) -> LlamaConfig:
         num_key_value_heads=2,
         max_position_embeddings=4096,
         initializer_range=0.2,
-        bos_token_id=0,
-        eos_token_id=4,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=False,
     )
 
@@ -91,7 +94,7 @@ def save_llama(folder: Path, seed: int) -> Path:
     """A causal base with its tokenizer, as a hub repository holds it."""
     tokenizer = train_llama_tokenizer()
     torch.manual_seed(seed)
-    LlamaForCausalLM(_llama_config(len(tokenizer))).save_pretrained(folder)
+    LlamaForCausalLM(_llama_config(tokenizer)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -163,10 +166,10 @@ LLAMA_STAGE2 = {
     "template": "chat",
     "base": "base",
     "adapter": "stage2",
-    "window_size": 4,
+    "window_size": 3,
     "stride": 2,
     "max_passage_tokens": 60,
-    "max_new_tokens": 200,
+    "max_new_tokens": 140,
 }
 
 
@@ -225,6 +228,27 @@ def build_biencoder_student(folder: Path) -> Path:
     )
     stage1 = {"form": "biencoder", "base": "base", "adapter": "stage1", "max_passage_tokens": 40}
     return write_profile(folder, stage1=stage1, stage2=None)
+
+
+def build_digest_student(folder: Path) -> Path:
+    """`mini`'s layout: a bi-encoder, and a small Llama of our own that reads digests."""
+    build_biencoder_student(folder)
+    tokenizer = train_tokenizer(iter(SENTENCES), 256 + len(MARKERS) + len(LABELS) + 40)
+    torch.manual_seed(5)
+    LlamaForCausalLM(_llama_config(tokenizer)).save_pretrained(folder / "reader")
+    tokenizer.save_pretrained(folder / "reader")
+    save_listwise_adapter(folder / "reader", folder / "stage2", seed=6)
+    stage1 = {"form": "biencoder", "base": "base", "adapter": "stage1"}
+    stage2 = {
+        "template": "digest",
+        "base": "reader",
+        "adapter": "stage2",
+        "window_size": 3,
+        "stride": 2,
+        "max_new_tokens": 40,
+        "max_ranking_tokens": 60,
+    }
+    return write_profile(folder, stage1=stage1, stage2=stage2)
 
 
 def build_bert_crossencoder(folder: Path) -> Path:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reranker.grounding import Grammar, Permutation, Prose, SpanRule
+from reranker.grounding import Choice, Grammar, Permutation, Prose, SpanRule
 from reranker.parsing import EVIDENCE, FINAL_MARKER
 from reranker.prompts.digest import neutralize
 from reranker.types import VERDICTS, Mode, Passage, Verdict
 
-RANKING_MARKER = f"### {FINAL_MARKER} "
+RANKING_MARKER = f"### {FINAL_MARKER}"
 _END = "### End"
 EVIDENCE_OPEN, EVIDENCE_CLOSE = 'evidence: "', '"'
 # Passages arrive cut to the profile's token limit; this bounds what neutralize looks at.
@@ -78,18 +78,26 @@ def reading_grammar(passages: Sequence[Passage], mode: Mode, max_tokens: int) ->
     sources = {label: p.text for label, p in enumerate(passages, start=1)}
     rule = SpanRule(open=EVIDENCE_OPEN, close=EVIDENCE_CLOSE, sources=sources)
     labels = frozenset(sources)
-    prose = Prose(until=RANKING_MARKER, max_tokens=max_tokens, spans=(rule,), labels=labels)
+    ranking = Permutation(count=count, lead=" ")
     if mode == "rank_first":
-        lead = Prose(until=RANKING_MARKER, max_tokens=0)
+        lead = Choice(options=(RANKING_MARKER,))
         tail = Prose(until=f"\n{_END}", max_tokens=max_tokens, spans=(rule,), labels=labels)
-        return (lead, Permutation(count=count), tail)
-    return (prose, Permutation(count=count))
+        return (lead, ranking, tail)
+    prose = Prose(until=RANKING_MARKER, max_tokens=max_tokens, spans=(rule,), labels=labels)
+    return (prose, ranking)
+
+
+def count_form_bytes(size: int) -> int:
+    """Bytes of what an answer over `size` passages must hold beside its prose: an upper bound
+    of its tokens, with room for the word that ends the last quote."""
+    ranking = " > ".join(f"[{label}]" for label in range(1, size + 1))
+    return len(f"{RANKING_MARKER} {ranking}\n{_END}") + 64
 
 
 def parse_notes(text: str, size: int) -> list[ChatNote]:
     """One note per passage of a window of `size`, from the lines that open with its label;
     failing that, from the sentences that mention it outside quoted evidence."""
-    body = re.sub(rf"{re.escape(RANKING_MARKER.strip())}[^\n]*", "", text)
+    body = re.sub(rf"{re.escape(RANKING_MARKER)}[^\n]*", "", text)
     lines: dict[int, list[str]] = {}
     for line in body.split("\n"):
         match = _LINE.match(line.strip())

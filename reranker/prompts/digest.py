@@ -42,6 +42,11 @@ MARKERS = (
 MAX_LABEL = 40
 LABELS = tuple(f"[{label}]" for label in range(1, MAX_LABEL + 1))
 
+# Control characters, zero-width ones, those that turn the reading direction, and tags.
+_INVISIBLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e007f]+"
+)
 _MARKER = re.compile(r"<\|[^|]*\|>")
 _NOTE = re.compile(
     rf"(?P<sentence>{re.escape(FIRST)}|{re.escape(SECOND)})"
@@ -62,8 +67,8 @@ class Note:
 def neutralize(text: str, limit: int) -> str:
     """Corpus or query text made harmless inside a prompt: no control characters, no markers,
     no [3] or > that could pass for a ranking; at most `limit` characters, cut between words."""
-    text = re.sub(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+", " ", text)
-    text = re.sub(r"\[(\d+)\]", r"(\1)", text).replace("<|", "( ").replace("|>", " )")
+    text = _INVISIBLE.sub(" ", text)
+    text = re.sub(r"\[\s*(\d+)\s*\]", r"(\1)", text).replace("<|", "( ").replace("|>", " )")
     return clip(" ".join(text.split()), limit)
 
 
@@ -82,7 +87,7 @@ def write_note_prompt(query: str, digest: Digest, lead: Digest, passage: Passage
     lead: the digest of the best-placed passage of the window. A + after a word says that the
     lead differs there: it lacks a word covered here, or covers a word lacking here.
     """
-    place = f"{_label(digest.position)} {digest.rank} {digest.strength} {digest.position % STYLES}"
+    place = f"{_label(digest.position)} {digest.rank} {digest.strength}"
     covers = _list(COVERED, digest.covers, lead.lacks)
     lacks = _list(LACKING, digest.lacks, lead.covers)
     repeats = " none" if digest.repeats is None else _label(digest.repeats)
@@ -94,7 +99,7 @@ def write_note_prompt(query: str, digest: Digest, lead: Digest, passage: Passage
     return (
         f"{QUERY} {neutralize(query, MAX_QUERY_CHARS)}{PASSAGE}{place}{sentences}"
         f"{LEAD}{led_by}{COVERS}{covers}{LACKS}{lacks}{REPEATS}{repeats}{CUE} {digest.cue}"
-        f"{ASKS} {digest.asks}{NOTE}"
+        f"{ASKS} {digest.asks} {digest.position % STYLES}{NOTE}"
     )
 
 

@@ -40,6 +40,8 @@ class CrossEncoderScorer:
         cancelled: Cancelled = lambda: False,
     ) -> list[PassageScore]:
         """Raw logits in input order. Raises CancelledError between batches."""
+        if not passages:
+            return []
         profile = self.profile
         query_text, _ = self._cut(
             profile.query_template.format(query=query), profile.max_query_tokens
@@ -51,7 +53,13 @@ class CrossEncoderScorer:
             )
             for p in passages
         ]
-        pairs = self.tokenizer([query_text] * len(texts), [text for text, _ in texts])
+        # A special token spelt out in a passage ("[SEP]", "<|eot_id|>") is text like any other.
+        pairs = self.tokenizer(
+            [query_text] * len(texts),
+            [text for text, _ in texts],
+            split_special_tokens=True,
+            verbose=False,
+        )
         lengths = [len(ids) for ids in pairs["input_ids"]]
         scores: list[PassageScore | None] = [None] * len(passages)
         done = 0
@@ -82,7 +90,11 @@ class CrossEncoderScorer:
     def _cut(self, text: str, max_tokens: int) -> tuple[str, bool]:
         """The text within `max_tokens` of its own tokens, and whether it was longer."""
         offsets = self.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            text,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
+            verbose=False,
         )["offset_mapping"]
         if len(offsets) <= max_tokens:
             return text, False

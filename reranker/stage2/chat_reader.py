@@ -11,8 +11,14 @@ import time
 from dataclasses import replace
 
 from reranker.config import Stage2Profile
+from reranker.errors import StudentError
 from reranker.parsing import parse_ranking
-from reranker.prompts.chat import parse_notes, reading_grammar, write_messages
+from reranker.prompts.chat import (
+    count_form_bytes,
+    parse_notes,
+    reading_grammar,
+    write_messages,
+)
 from reranker.stage2.decode import Decoder, OnText
 from reranker.stage2.reader import (
     OnDelta,
@@ -39,6 +45,11 @@ class ChatReader:
 
     def __init__(self, decoder: Decoder, profile: Stage2Profile) -> None:
         self.decoder, self.profile = decoder, profile
+        self._special = [
+            token.content
+            for token in decoder.tokenizer.added_tokens_decoder.values()
+            if token.special and len(token.content) > 1
+        ]
 
     def read(
         self,
@@ -55,8 +66,8 @@ class ChatReader:
         prompt = self._render(write_messages(view.query, passages, mode))
         grammar = None
         if grounding:
-            room = self.profile.max_new_tokens - 8 * len(passages)
-            grammar = reading_grammar(passages, mode, max(64, room))
+            room = self.profile.max_new_tokens - count_form_bytes(len(passages))
+            grammar = reading_grammar(passages, mode, max(0, room))
         answer = self.decoder.decode(
             [prompt],
             [grammar],
@@ -96,9 +107,23 @@ class ChatReader:
         return replace(passage, text=passage.text[: offsets[limit - 1][1]])
 
     def _render(self, messages: list[dict[str, str]]) -> str:
-        text: str = self.decoder.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+        """The prompt by the tokenizer's chat template; only the template writes special tokens."""
+        safe = [{**message, "content": self._defuse(message["content"])} for message in messages]
+        try:
+            text: str = self.decoder.tokenizer.apply_chat_template(
+                safe, tokenize=False, add_generation_prompt=True
+            )
+        except ValueError as error:
+            raise StudentError(
+                f"expected a tokenizer with a chat template for stage 2, got: {error}; choose an "
+                "instruction-tuned base"
+            ) from error
+        return text
+
+    def _defuse(self, text: str) -> str:
+        for marker in self._special:
+            if marker in text:
+                text = text.replace(marker, f"{marker[0]} {marker[1:]}")
         return text
 
 

@@ -232,9 +232,7 @@ class Student:
             model = self._load(STAGE2, stage2.base, "causal", (STAGE2,))
         tokenizer = load_tokenizer(self._resolve(stage2.base))
         spoken = MARKERS if stage2.template == "digest" else ()
-        decoder = Decoder(
-            model, tokenizer, spoken=spoken, prepare=lambda: self.activate(STAGE2)
-        )
+        decoder = Decoder(model, tokenizer, spoken=spoken, prepare=lambda: self.activate(STAGE2))
         return (DigestReader if stage2.template == "digest" else ChatReader)(decoder, stage2)
 
 

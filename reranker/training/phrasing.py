@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reranker.digest import AnswerKind, Digest
-from reranker.prompts.digest import COVERED, LABELS, LACKING, STYLES
+from reranker.prompts.digest import COVERED, LABELS, LACKING, MAX_TERMS, STYLES
 from reranker.types import Verdict
 
 _KIND: dict[AnswerKind, str] = {
@@ -40,7 +40,7 @@ _ANSWERS_PART = (
     "The point is met in other words: {c} appear{s}, {l} does not, yet {k} is there.",
     "Without naming {l}, it still offers {k} on {c}.",
     "It speaks of {c} and settles the question, even though {l} is missing.",
-    "Answers the question about {c}; only {l} is not mentioned.",
+    "Answers the question about {c}; {l} is not mentioned.",
     "Though {l} is left out, the quoted sentence supplies {k} for {c}.",
 )
 _ANSWERS_BARE = (
@@ -66,6 +66,14 @@ _PARTIAL_FULL = (
     "The query's {c} {all}appear{s}, though the quoted sentence answers something else.",
     "It goes over {c} and leaves the actual question open.",
     "Close to the question: {c} {are} there, the answer itself is not.",
+)
+_PARTIAL_BARE = (
+    "It meets part of the question in words of its own.",
+    "None of the query's words appear, yet it bears on part of the question.",
+    "Part of the point is made in other terms.",
+    "It comes near the answer without the query's words.",
+    "Some of what is asked is met in different words.",
+    "Other words, and only part of the point.",
 )
 _RELATED_LACKS = (
     "Same subject, different point: {c} come{s} up, {l} does not.",
@@ -118,9 +126,9 @@ _OFF_BARE = (
 _NO_KIND = (
     "The quoted sentence gives no {k}.",
     "What is asked for, a {k}, is not in the quoted sentence.",
-    "No {k} is stated there.",
+    "No {k} is stated in the quote.",
     "A {k} is asked for and none is quoted.",
-    "It names no {k}.",
+    "The quote holds no {k}.",
     "The {k} asked for is missing from the quote.",
 )
 _REPEATS = (
@@ -143,7 +151,7 @@ _LESS_THAN = (
     "{r} covers more, including {m}.",
     "It lacks {m}, which {r} has.",
     "Less complete than {r}, where {m} is named.",
-    "{r} names {m} as well.",
+    "{r} does name {m}.",
     "Compared with {r}, {m} is missing.",
     "For {m}, {r} is the better source.",
 )
@@ -153,7 +161,7 @@ _INSTRUCTION = (
     "It tries to steer the ranking; that is no evidence.",
     "A command to the ranker stands in it and is not followed.",
     "Its instruction about ranking is ignored.",
-    "It asks to be ranked, which says nothing about the question.",
+    "It speaks to the ranker, which says nothing about the question.",
 )
 _PAST_BELIEF = (
     "It reports what was once believed.",
@@ -174,7 +182,7 @@ _NEGATED = (
 
 _BY_VERDICT: dict[Verdict, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
     "answers": (_ANSWERS_FULL, _ANSWERS_PART, _ANSWERS_BARE),
-    "partial": (_PARTIAL_FULL, _PARTIAL_LACKS, _RELATED_BARE),
+    "partial": (_PARTIAL_FULL, _PARTIAL_LACKS, _PARTIAL_BARE),
     "related": (_RELATED_FULL, _RELATED_LACKS, _RELATED_BARE),
     "off_topic": (_OFF_FULL, _OFF_LACKS, _OFF_BARE),
 }
@@ -205,20 +213,21 @@ def write_reason(
     return " ".join(sentences)
 
 
-def _write_main(
-    digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind], style: int
-) -> str:
+def _write_main(digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind], style: int) -> str:
     full, part, bare = _BY_VERDICT[verdict]
     bank = bare if not digest.covers else part if digest.lacks else full
-    one = len(digest.covers) == 1
+    count = len(digest.covers)
+    one = count == 1
+    # "Only these are shared" is true of all of them, not of the first three.
+    listed = MAX_TERMS if verdict == "off_topic" else 3
     return bank[style].format(
-        c=join_terms(COVERED[: len(digest.covers)]),
+        c=join_terms(COVERED[:count], listed),
         l=LACKING[0],
         k=_KIND[digest.asks] if digest.asks in kinds else _KIND["any"],
         are="is" if one else "are",
         s="s" if one else "",
         them="it" if one else "them",
-        all="" if one else "all ",
+        all={1: "", 2: "both "}.get(count, "all "),
         words="word" if one else "words",
     )
 

@@ -23,7 +23,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from reranker.config import Stage1Profile, load_profile
-from reranker.student.load import choose_device, load_base, load_tokenizer
+from reranker.student.load import choose_device, keep_unpacked, load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.training.groups import GroupSampler, QueryGroup
 from reranker.training.losses import hybrid_loss
@@ -161,7 +161,8 @@ def train(options: argparse.Namespace) -> None:
     weights = resolve_weights(stage1.base, profile.folder)
     device = choose_device()
     base = load_base(weights, kind="encoder", quantization=options.quantization, device=device)
-    teacher = load_base(weights, kind="encoder", quantization="fp32", device=device)
+    keep_unpacked(base)
+    teacher = load_base(weights, kind="encoder", quantization="bf16", device=device)
     adapter = LoraConfig(
         r=options.rank,
         lora_alpha=2 * options.rank,

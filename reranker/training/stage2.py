@@ -20,7 +20,7 @@ from pathlib import Path
 from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
-from reranker.student.load import choose_device, load_base, load_tokenizer
+from reranker.student.load import choose_device, keep_unpacked, load_base, load_tokenizer
 from reranker.training.packing import (
     PackedRows,
     TokenizedExample,
@@ -62,6 +62,7 @@ def train(options: argparse.Namespace) -> None:
     base = load_base(
         str(options.base), kind="causal", quantization=options.quantization, device=choose_device()
     )
+    keep_unpacked(base)
     adapter = LoraConfig(
         r=options.rank,
         lora_alpha=2 * options.rank,

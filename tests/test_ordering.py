@@ -1,0 +1,114 @@
+"""The final order, against answers computed by hand."""
+
+from __future__ import annotations
+
+import math
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reranker.ordering import apply_readings, blend_orders
+from reranker.types import Window, WindowReading
+
+
+def read(start: int, doc_ids: str, permutation: tuple[int, ...]) -> WindowReading:
+    return WindowReading(
+        index=0,
+        window=Window(start=start, end=start + len(doc_ids)),
+        doc_ids=tuple(doc_ids),
+        permutation=permutation,
+        justifications=(),
+        generations=(),
+    )
+
+
+def test_windows_are_applied_one_after_another() -> None:
+    first = read(2, "cde", (2, 0, 1))
+    second = read(0, "abe", (2, 1, 0))
+    assert apply_readings("abcde", [first]) == tuple("abecd")
+    assert apply_readings("abcde", [first, second]) == tuple("ebacd")
+    assert apply_readings("abcde", []) == tuple("abcde")
+
+
+def standardize(values: list[float]) -> list[float]:
+    mean = sum(values) / len(values)
+    spread = math.sqrt(sum((v - mean) ** 2 for v in values) / len(values))
+    return [(v - mean) / spread for v in values]
+
+
+def test_the_blend_is_the_documented_formula() -> None:
+    logits = {"a": 3.0, "b": 2.5, "c": 1.0, "d": 0.0}
+    bm25 = {"a": 1.0, "b": 9.0, "c": 8.0, "d": 2.0}
+    stage2 = ("c", "a", "d", "b")
+    z1 = standardize([logits[d] for d in "abcd"])
+    z2 = standardize([bm25[d] for d in "abcd"])
+    z3 = standardize([-math.log2(1 + stage2.index(d) + 1) for d in "abcd"])
+    for w_bm25, w_stage2 in ((0.0, 0.5), (0.3, 0.5), (1.0, 0.0), (0.3, 4.0), (0.0, 0.0)):
+        totals = {
+            d: x + w_bm25 * y + w_stage2 * z
+            for d, x, y, z in zip("abcd", z1, z2, z3, strict=True)
+        }
+        expected = tuple(sorted("abcd", key=lambda d: -totals[d]))
+        got = blend_orders(
+            tuple("abcd"), stage2, logits, bm25, bm25_weight=w_bm25, stage2_weight=w_stage2
+        )
+        assert got == expected, (w_bm25, w_stage2)
+
+
+def test_the_blend_by_hand() -> None:
+    # z of logits (2, 0) is (1, -1); z of -log2(1 + rank) is (-1, 1) as stage 2 turns them round.
+    def blend(weight: float) -> tuple[str, ...]:
+        return blend_orders(
+            ("a", "b"), ("b", "a"), {"a": 2.0, "b": 0.0}, {}, bm25_weight=0.0, stage2_weight=weight
+        )
+
+    assert blend(0.9) == ("a", "b")
+    assert blend(1.1) == ("b", "a")
+
+
+def test_missing_bm25_scores_leave_that_part_out() -> None:
+    logits = {"a": 2.0, "b": 1.0, "c": 0.0}
+    bm25: dict[str, float | None] = {"a": 0.0, "b": 5.0, "c": None}
+    order = blend_orders(
+        tuple("abc"), tuple("abc"), logits, bm25, bm25_weight=100.0, stage2_weight=0.5
+    )
+    assert order == tuple("abc")
+    bm25["c"] = 9.0
+    order = blend_orders(
+        tuple("abc"), tuple("abc"), logits, bm25, bm25_weight=100.0, stage2_weight=0.5
+    )
+    assert order == tuple("cba")
+
+
+def test_ties_keep_the_stage_1_order() -> None:
+    same = dict.fromkeys("abcd", 1.5)
+    order = blend_orders(
+        tuple("dbca"), tuple("abcd"), same, same, bm25_weight=0.7, stage2_weight=0.0
+    )
+    assert order == tuple("dbca")
+
+
+@given(st.permutations(list("abcdef")), st.floats(0, 3), st.floats(0, 3))
+def test_a_blend_keeps_every_passage_once(order: list[str], bm25: float, stage2: float) -> None:
+    logits = {d: float(place**2) for place, d in enumerate("fedcba")}
+    got = blend_orders(
+        tuple("abcdef"), order, logits, logits, bm25_weight=bm25, stage2_weight=stage2
+    )
+    assert sorted(got) == list("abcdef")
+
+
+@pytest.mark.parametrize("order", list(permutations("abc")))
+def test_a_heavy_stage_2_decides_alone(order: tuple[str, ...]) -> None:
+    logits = {"a": 3.0, "b": 2.0, "c": 1.0}
+    assert (
+        blend_orders(tuple("abc"), order, logits, {}, bm25_weight=0.0, stage2_weight=100.0) == order
+    )
+
+
+@pytest.mark.filterwarnings("error")
+def test_few_passages_are_no_special_case() -> None:
+    assert blend_orders((), (), {}, {}, bm25_weight=0.3, stage2_weight=0.5) == ()
+    one = blend_orders(("a",), ("a",), {"a": 1.0}, {"a": 1.0}, bm25_weight=0.3, stage2_weight=1.0)
+    assert one == ("a",)

@@ -1,0 +1,361 @@
+"""Loading students: tiny real replicas of the published layout, in every quantisation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from bitsandbytes.nn import Linear4bit
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from reranker.config import list_students, load_profile
+from reranker.errors import InputError, StudentError
+from reranker.student.load import keep_unpacked, load_base
+from reranker.student.locate import resolve_weights
+from reranker.student.student import STAGE1, STAGE2, Student, load_student
+from reranker.types import Passage
+
+QUERY = "why do tides rise"
+PASSAGES = [
+    Passage(doc_id=f"d{number}", text="The tide rises. " * (1 + number % 3) + f"Moon {number}.")
+    for number in range(4)
+]
+LAYOUTS = ["shared_student", "two_base_student"]
+
+
+def open_student(layout: str, request: pytest.FixtureRequest, quantization: str = "fp32") -> Student:
+    return load_student(str(request.getfixturevalue(layout)), quantization)
+
+
+def get_scores(student: Student) -> list[float]:
+    return [result.score for result in student.scorer.score(QUERY, PASSAGES)]
+
+
+def write_answer(student: Student) -> str:
+    (decoded,) = student.reader.decoder.decode(["The tide"], [None], max_new_tokens=8)
+    return decoded.text
+
+
+def copy_student(folder: Path, to: Path) -> Path:
+    shutil.copytree(folder, to)
+    return to
+
+
+def change_profile(folder: Path, **stage1: object) -> None:
+    file = folder / "profile.json"
+    profile = json.loads(file.read_text())
+    profile["stage1"].update(stage1)
+    file.write_text(json.dumps(profile))
+
+
+# Quantisation and memory
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, "digest_student"])
+def test_nf4_quantises_the_layers_and_not_the_heads(
+    layout: str, request: pytest.FixtureRequest
+) -> None:
+    student = open_student(layout, request, "nf4")
+    get_scores(student), write_answer(student)
+    for model in student._models.values():
+        linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+        quantised = {n for n, m in linear.items() if isinstance(m, Linear4bit)}
+        assert len(quantised) >= 12
+        layers = [name for name in linear if "layer" in name and "lora_" not in name]
+        assert set(layers) == quantised
+        assert all(model.get_submodule(name).weight.quant_type == "nf4" for name in quantised)
+        assert model.get_base_model().get_input_embeddings().weight.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("quantization", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_the_other_quantisations_have_no_4_bit_layer(
+    quantization: str, dtype: torch.dtype, request: pytest.FixtureRequest
+) -> None:
+    student = open_student("shared_student", request, quantization)
+    get_scores(student), write_answer(student)
+    (model,) = student._models.values()
+    assert not any(isinstance(module, Linear4bit) for module in model.modules())
+    weights = [p for n, p in model.named_parameters() if "lora_" not in n]
+    assert {weight.dtype for weight in weights} == {dtype}
+
+
+def test_memory_is_what_is_stored(shared_student: Path) -> None:
+    sizes = {}
+    for quantization in ("fp32", "bf16", "nf4"):
+        student = load_student(str(shared_student), quantization)  # type: ignore[arg-type]
+        assert student.info().memory_bytes == 0  # nothing is loaded before it is needed
+        student.scorer  # noqa: B018
+        sizes[quantization] = student.info().memory_bytes
+    base = load_file(shared_student / "base" / "model.safetensors")
+    lora = [load_file(shared_student / s / "adapter_model.safetensors") for s in ("stage1", "stage2")]
+    numbers = sum(t.numel() for t in base.values())
+    adapters = sum(t.numel() for part in lora for n, t in part.items() if "lora_" in n)
+    assert sizes["fp32"] == pytest.approx(4 * (numbers + adapters), rel=0.01)
+    assert sizes["bf16"] == pytest.approx(2 * numbers + 4 * adapters, rel=0.01)
+    layers = sum(t.numel() for n, t in base.items() if n.endswith("proj.weight"))
+    saved = layers * (2 - 0.5 - 4 / 64)  # 4 bits a weight, an fp32 scale for every 64
+    assert sizes["nf4"] == pytest.approx(sizes["bf16"] - saved, rel=0.01)
+
+
+def test_sizes_the_fast_4_bit_layout_cannot_hold_still_work(tmp_path: Path) -> None:
+    config = LlamaConfig(
+        vocab_size=40, hidden_size=48, intermediate_size=80, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=1,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    model = load_base(str(tmp_path), kind="causal", quantization="nf4", device="cpu")
+    with torch.inference_mode():
+        assert torch.isfinite(model(torch.tensor([[1, 2, 3]])).logits).all()
+
+
+def test_unpacked_layers_survive_saving_and_give_gradients(shared_student: Path) -> None:
+    """What training needs: bitsandbytes' repacked layout allows neither (see load.py)."""
+    ids = torch.tensor([[10, 20, 30, 40]])
+
+    def load() -> torch.nn.Module:
+        weights = str(shared_student / "base")
+        model = load_base(weights, kind="causal", quantization="nf4", device="cpu")
+        keep_unpacked(model)
+        return model
+
+    def measure_gradient(model: torch.nn.Module) -> torch.Tensor:
+        embedded = model.get_input_embeddings()(ids).detach().requires_grad_()
+        model(inputs_embeds=embedded).logits.float().square().sum().backward()
+        assert embedded.grad is not None
+        return embedded.grad
+
+    model = load()
+    with torch.inference_mode():
+        before = model(ids).logits
+        model.state_dict()
+        assert torch.equal(model(ids).logits, before)
+    assert torch.equal(measure_gradient(model), measure_gradient(load()))
+
+
+# Adapters
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("quantization", ["fp32", "nf4"])
+@pytest.mark.parametrize("first", [STAGE1, STAGE2])
+def test_neither_stage_changes_the_other(
+    layout: str, quantization: str, first: str, request: pytest.FixtureRequest
+) -> None:
+    student = open_student(layout, request, quantization)
+    if first == STAGE1:
+        scores, answer = get_scores(student), write_answer(student)
+    else:
+        answer, scores = write_answer(student), get_scores(student)
+    assert write_answer(student) == answer
+    assert get_scores(student) == scores
+    assert write_answer(student) == answer
+    assert get_scores(open_student(layout, request, quantization)) == scores
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_stage_2_is_the_reference_with_its_own_adapter(
+    layout: str, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(layout)
+    base = folder / ("base" if layout == "shared_student" else "instruct")
+    ids = AutoTokenizer.from_pretrained(base)("The tide rises.", return_tensors="pt")
+    reference = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base), folder / "stage2"
+    ).eval()
+    student = load_student(str(folder))
+    get_scores(student), student.reader
+    student.activate(STAGE2)
+    with torch.no_grad():
+        logits = student.reader.decoder.model(**ids).logits
+        expected = reference(**ids).logits
+        with reference.disable_adapter():
+            bare = reference(**ids).logits
+    assert torch.allclose(logits, expected, atol=1e-4)
+    assert not torch.allclose(logits, bare, atol=1e-2)
+
+
+def test_a_shared_base_is_loaded_once_and_two_bases_twice(
+    shared_student: Path, two_base_student: Path
+) -> None:
+    shared, two = load_student(str(shared_student)), load_student(str(two_base_student))
+    for student in (shared, two):
+        assert student.scorer and student.reader
+    (model,) = shared._models.values()
+    assert shared.reader.decoder.model is model
+    assert set(model.peft_config) == {STAGE1, STAGE2}
+    assert len(two._models) == 2
+    assert two.info().memory_bytes > 1.8 * shared.info().memory_bytes
+
+
+def test_activate_switches_and_an_absent_adapter_means_the_bare_base(shared_student: Path) -> None:
+    student = load_student(str(shared_student), stage2_adapter="")
+    bare = write_answer(student)
+    with_adapter = write_answer(load_student(str(shared_student)))
+    scores = get_scores(student)
+    assert write_answer(student) == bare != with_adapter
+    assert get_scores(student) == scores == get_scores(load_student(str(shared_student)))
+    model = AutoModelForCausalLM.from_pretrained(shared_student / "base").eval()
+    tokenizer = AutoTokenizer.from_pretrained(shared_student / "base")
+    ids = tokenizer("The tide", add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        best = int(model(ids).logits[0, -1].argmax())
+    assert bare.startswith(tokenizer.decode([best]).rstrip("�"))
+
+
+def test_adapters_can_be_swapped_and_are_hashed(
+    shared_student: Path, bert_crossencoder: Path, tmp_path: Path
+) -> None:
+    other = copy_student(shared_student / "stage1", tmp_path / "other")
+    tensors = load_file(other / "adapter_model.safetensors")
+    save_file({n: t * 1.5 for n, t in tensors.items()}, other / "adapter_model.safetensors")
+    first = load_student(str(shared_student))
+    second = load_student(str(shared_student), stage1_adapter=str(other))
+    assert get_scores(first) != get_scores(second)
+    for student, folder in ((first, shared_student / "stage1"), (second, other)):
+        digest = hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
+        assert student.info().stage1_adapter_sha256 == digest
+    assert first.info().stage2_adapter_sha256 == second.info().stage2_adapter_sha256 != ""
+    with pytest.raises(InputError, match="stage 2"):
+        load_student(str(bert_crossencoder), stage2_adapter="x")
+
+
+def test_a_student_without_stage_2_says_so(bert_crossencoder: Path) -> None:
+    student = load_student(str(bert_crossencoder))
+    assert get_scores(student)
+    with pytest.raises(StudentError, match="stages=1"):
+        student.reader  # noqa: B018
+    assert student.info().stage2_base == ""
+
+
+# What is refused
+
+
+def test_pickled_weights_are_refused(shared_student: Path, tmp_path: Path) -> None:
+    student = copy_student(shared_student, tmp_path / "student")
+    (student / "base" / "model.safetensors").rename(student / "base" / "pytorch_model.bin")
+    with pytest.raises(StudentError, match=r"safetensors.*pytorch_model\.bin"):
+        load_student(str(student)).scorer  # noqa: B018
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_pickled_adapters_are_refused(shared_student: Path, tmp_path: Path, beside: bool) -> None:
+    student = copy_student(shared_student, tmp_path / "student")
+    weights = student / "stage1" / "adapter_model.safetensors"
+    weights.rename(student / "stage1" / "adapter_model.bin")
+    if beside:  # some other safetensors file must not open the door
+        save_file({"x": torch.zeros(1)}, student / "stage1" / "other.safetensors")
+    with pytest.raises(StudentError, match="safetensors"):
+        load_student(str(student)).scorer  # noqa: B018
+
+
+@pytest.mark.parametrize("model_type", ["llama", "made_up"])
+def test_code_beside_the_weights_is_never_run(
+    shared_student: Path, tmp_path: Path, model_type: str
+) -> None:
+    student = copy_student(shared_student, tmp_path / "student")
+    witness = tmp_path / "was-run"
+    (student / "base" / "evil.py").write_text(f"open({str(witness)!r}, 'w').close()\n")
+    file = student / "base" / "config.json"
+    config = json.loads(file.read_text())
+    classes = ("AutoConfig", "AutoModel", "AutoModelForCausalLM", "AutoTokenizer")
+    config |= {"model_type": model_type, "auto_map": {name: "evil.Evil" for name in classes}}
+    file.write_text(json.dumps(config))
+    opened = load_student(str(student))
+    if model_type == "llama":
+        assert get_scores(opened) == get_scores(load_student(str(shared_student)))
+    else:
+        with pytest.raises(StudentError):
+            opened.reader  # noqa: B018
+    assert not witness.exists()
+
+
+def test_other_adapters_than_lora_are_refused(shared_student: Path, tmp_path: Path) -> None:
+    student = copy_student(shared_student, tmp_path / "student")
+    config = student / "stage1" / "adapter_config.json"
+    config.write_text(config.read_text().replace('"LORA"', '"LOHA"'))
+    with pytest.raises(StudentError, match="LOHA"):
+        load_student(str(student)).scorer  # noqa: B018
+    config.write_text("not json")
+    with pytest.raises(StudentError, match="peft_type"):
+        load_student(str(student)).scorer  # noqa: B018
+
+
+def test_broken_and_misfitting_weights_are_named(
+    shared_student: Path, digest_student: Path, tmp_path: Path
+) -> None:
+    student = copy_student(shared_student, tmp_path / "student")
+    (student / "base" / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(StudentError, match="base"):
+        load_student(str(student)).scorer  # noqa: B018
+    other = str(digest_student / "stage1")
+    with pytest.raises(StudentError, match="head"):
+        load_student(str(shared_student), stage1_adapter=other).scorer  # noqa: B018
+    bert = load_student(str(digest_student), stage1_adapter=str(shared_student / "stage1"))
+    with pytest.raises(StudentError, match="fits its base"):
+        bert.scorer  # noqa: B018
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, "digest_student"])
+def test_a_crossencoder_without_a_trained_head_is_refused(
+    layout: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    student = copy_student(request.getfixturevalue(layout), tmp_path / "student")
+    change_profile(student, form="crossencoder", adapter="stage2" if layout in LAYOUTS else "")
+    with pytest.raises(StudentError, match="head|score|classifier"):
+        load_student(str(student)).scorer  # noqa: B018
+
+
+def test_what_is_not_there_is_named(shared_student: Path, tmp_path: Path) -> None:
+    student = copy_student(shared_student, tmp_path / "student")
+    change_profile(student, base="package:no_such_package/model")
+    with pytest.raises(StudentError, match="no_such_package"):
+        load_student(str(student)).scorer  # noqa: B018
+    for name in ("no-such-folder", "./weights", "/nowhere/weights", "package:torch/no_such"):
+        with pytest.raises(StudentError, match="expected"):
+            resolve_weights(name, str(student))
+    with pytest.raises(StudentError, match="mini"):
+        load_student(str(tmp_path / "nothing"))
+
+
+# The hub
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.mark.parametrize("name", ["dear-3b", "dear-8b"])
+def test_published_students_without_the_hub_say_what_to_do(name: str, offline: None) -> None:
+    student = load_student(name)
+    with pytest.raises(StudentError, match=r"meta-llama/.*mini"):
+        student.scorer  # noqa: B018
+    with pytest.raises(StudentError, match=r"meta-llama/.*mini"):
+        student.reader  # noqa: B018
+    assert student.info().memory_bytes == 0
+
+
+def test_an_adapter_on_the_hub_is_wanted_by_name(shared_student: Path, offline: None) -> None:
+    student = load_student(str(shared_student), stage1_adapter="owner/unheard-of")
+    with pytest.raises(StudentError, match=r"owner/unheard-of.*mini"):
+        student.scorer  # noqa: B018
+    assert student.info().stage1_adapter_sha256 == ""
+
+
+def test_published_profiles_name_what_was_published() -> None:
+    assert list_students()[0] == "mini" and {"dear-3b", "dear-8b"} < set(list_students())
+    for name, base in (("dear-3b", "Llama-3.2-3B"), ("dear-8b", "Llama-3.1-8B")):
+        profile = load_profile(name)
+        assert profile.name == name and "Llama" in profile.licence
+        assert profile.stage1.base == f"meta-llama/{base}"
+        assert profile.stage1.adapter == f"abdoelsayed/{name}-reranker-ranknet-lora-v1"
+        assert profile.stage2 is not None
+        assert profile.stage2.base == "meta-llama/Llama-3.1-8B-Instruct"
+        assert profile.stage2.adapter == "abdoelsayed/dear-8b-reranker-listwise-lora-v1"
