@@ -13,7 +13,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,12 +95,13 @@ def measure(collection: Collection, student: Student, stages: str) -> list[str]:
         orders["stage 2"] = lambda t: t.final_order
         profile = student.profile
         orders["blend (profile)"] = lambda t: _blend(t, profile.bm25_weight, profile.stage2_weight)
-    rows, values = [], {}
+    rows: list[str] = []
+    values: dict[str, Mapping[str, float]] = {}
     for system, order in orders.items():
         run = {t.query.query_id: rank_by_position(order(t)) for t in traces}
         evaluation = evaluate_run(run, collection.qrels, parse_measures(MEASURES))
         result = evaluation.result("nDCG@10")
-        values[system] = list(result.values.values())
+        values[system] = result.values
         interval = bootstrap_mean(values[system])
         gain = bootstrap_difference(values[system], values["BM25"])
         rows.append(

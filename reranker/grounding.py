@@ -59,8 +59,9 @@ class SpanRule:
 class Prose:
     """Free text up to and including `until`, with grounded spans inside.
 
-    After `max_tokens` an open span ends with its word and the marker `until` is forced. `labels`: the only [label] tokens allowed
-    (None: any). `barred`: texts that may not stand in it.
+    After `max_tokens` an open span ends with its word and the marker `until` is forced.
+    `labels`: the only [label] tokens allowed (None: any). `barred`: texts that may not stand
+    in it.
     """
 
     until: str

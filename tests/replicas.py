@@ -187,9 +187,7 @@ def build_two_base_student(folder: Path) -> Path:
     instruct = save_llama(folder / "instruct", seed=4)
     save_pointwise_adapter(base, folder / "stage1", seed=2)
     save_listwise_adapter(instruct, folder / "stage2", seed=3)
-    return write_profile(
-        folder, stage1=LLAMA_STAGE1, stage2={**LLAMA_STAGE2, "base": "instruct"}
-    )
+    return write_profile(folder, stage1=LLAMA_STAGE1, stage2={**LLAMA_STAGE2, "base": "instruct"})
 
 
 def _save_bert(folder: Path, model: type[PreTrainedModel], seed: int) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -91,25 +90,18 @@ def test_a_fault_of_the_program_ends_the_run_with_a_message(source: Source) -> N
 
 def test_stop_ends_a_run_and_keeps_stage_1(source: Source) -> None:
     reader = FakeReader(hold=True)
-    stopped = threading.Event()
     library = make_library(FakeStudent(reader=reader))
-    views: Iterator[RankView] = stream_views(library, make_job(source), stopped.is_set)
-    seen = []
-    for view in views:
-        seen.append(view)
-        if reader.holding.is_set() or view.live:
-            stopped.set()
-    assert seen[-1].over and seen[-1].message.tone == "stopped"
-    assert seen[-1].trace.final_order == seen[-1].trace.stage1_order
+    last = list(stream_views(library, make_job(source), reader.holding.is_set))[-1]
+    assert last.over and last.message.tone == "stopped"
+    assert last.trace.stage1 and last.trace.final_order == last.trace.stage1_order
 
 
 def test_leaving_early_lets_the_student_go(source: Source) -> None:
     reader = FakeReader(hold=True)
     student = FakeStudent(reader=reader)
     views = stream_views(make_library(student), make_job(source), lambda: False)
-    for _view in views:
-        if reader.holding.wait(0.01):
-            break
+    next(view for view in views if view.trace.stage1)
+    assert reader.holding.wait(30)
     views.close()  # type: ignore[attr-defined]
     taken: list[bool] = []
 

@@ -23,7 +23,7 @@ PROMPTS = [
     SHARED + "The moon 🌙 is full, and granite forms when magma cools slowly under the ground.",
     SHARED + "The m",
 ]
-SOURCE = 'A naïve café owner saw the 🌙 rise over “granite” at 5.'
+SOURCE = "A naïve café owner saw the 🌙 rise over “granite” at 5."
 QUOTING: Grammar = (Quote(source=SOURCE, close="|", max_bytes=60), Choice(options=("yes", "no")))
 
 
@@ -56,7 +56,9 @@ def decode_plainly(decoder: Decoder, prompt: str, grammar: Grammar | None, limit
         if state is not None:
             allowed = state.allowed()
             keep = torch.zeros(len(logits), dtype=torch.bool)
-            keep[torch.tensor(allowed if isinstance(allowed, list) else allowed.nonzero()[0])] = True
+            keep[torch.tensor(allowed if isinstance(allowed, list) else allowed.nonzero()[0])] = (
+                True
+            )
             logits = logits.masked_fill(~keep, float("-inf"))
         token = int(logits.argmax())
         if token == decoder.tokenizer.eos_token_id:
@@ -89,7 +91,13 @@ def test_a_batch_with_cache_and_padding_equals_each_prompt_alone(
 
 @pytest.mark.parametrize(
     "prompts",
-    [["Granite"], ["T"], ["Granite", "The tide rises"], ["The tide"] * 3, ["The", "The tide falls"]],
+    [
+        ["Granite"],
+        ["T"],
+        ["Granite", "The tide rises"],
+        ["The tide"] * 3,
+        ["The", "The tide falls"],
+    ],
 )
 def test_prompts_with_and_without_a_common_beginning(decoder: Decoder, prompts: list[str]) -> None:
     batch = decoder.decode(prompts, [None] * len(prompts), max_new_tokens=6)
@@ -144,9 +152,7 @@ def test_the_end_tokens_of_the_models_own_configuration_count(
 
 
 @pytest.mark.parametrize("grammars", [[None, None], [QUOTING, QUOTING]])
-def test_streamed_pieces_make_up_the_text(
-    decoder: Decoder, grammars: list[Grammar | None]
-) -> None:
+def test_streamed_pieces_make_up_the_text(decoder: Decoder, grammars: list[Grammar | None]) -> None:
     pieces: list[list[str]] = [[], []]
     batch = decoder.decode(
         PROMPTS[:2],

@@ -42,10 +42,13 @@ def tokenize_example(
 def pack_rows(
     examples: Iterable[TokenizedExample], length: int, pad_id: int
 ) -> Iterator[tuple[list[int], list[int]]]:
-    """Rows of (ids, labels), first fit among a few open rows. Longer examples are left out."""
+    """Rows of (ids, labels), first fit among a few open rows.
+
+    Empty examples and those longer than a row are left out.
+    """
     open_rows: list[tuple[list[int], list[int]]] = []
     for example in examples:
-        if len(example.ids) > length:
+        if not 0 < len(example.ids) <= length:
             continue
         labels = [
             token if position >= example.learn_from else IGNORED
