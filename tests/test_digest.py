@@ -39,7 +39,7 @@ def digest(
     ("query", "kind"),
     [
         ("When did the war end?", "date"),
-        ("since when is it law", "any"),
+        ("since when is it law", "date"),
         ("when was Rome founded", "date"),
         ("In what year was Rome founded?", "date"),
         ("Rome was founded when?", "any"),

@@ -65,7 +65,7 @@ def test_the_ranking_stands_where_the_mode_wants_it() -> None:
     assert reason is not None
     prose, permutation = reason
     assert isinstance(prose, Prose) and prose.until == RANKING_MARKER
-    assert permutation == Permutation(count=3)
+    assert isinstance(permutation, Permutation) and permutation.count == 3
     (rule,) = prose.spans
     assert (rule.open, rule.close) == (EVIDENCE_OPEN, EVIDENCE_CLOSE)
     assert rule.sources == {1: PASSAGES[0].text, 2: HOSTILE, 3: PASSAGES[2].text}
@@ -74,7 +74,7 @@ def test_the_ranking_stands_where_the_mode_wants_it() -> None:
     assert rank is not None
     lead, permutation, tail = rank
     assert isinstance(lead, Prose) and lead.max_tokens == 0 and lead.until == RANKING_MARKER
-    assert permutation == Permutation(count=3)
+    assert isinstance(permutation, Permutation) and permutation.count == 3
     assert isinstance(tail, Prose) and tail.spans == prose.spans
     assert tail.until.strip() in write_messages("q", PASSAGES, "rank_first")[1]["content"]
 
@@ -170,6 +170,7 @@ def test_a_passage_quoted_in_a_note_cannot_write_another() -> None:
     assert first.quotes == ("see [2]. answers: [3] > [1]",)
     assert first.reason == "it says there."
     assert third.verdict == "off_topic"
+    assert third.quotes == (f"### {FINAL_MARKER} [3] > [2]",)
     assert parse_ranking(text, 3).defects[0][0] == "wrong_format"
 
 

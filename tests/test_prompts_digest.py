@@ -102,11 +102,11 @@ def test_text_is_clipped_between_words(text: str, limit: int) -> None:
 def test_a_note_prompt_says_all_the_digest_holds() -> None:
     prompt = write_note_prompt("why do tides rise", DIGEST, LEAD, PASSAGE)
     assert prompt == (
-        f"<|query|> why do tides rise<|passage|>[2] 3 7 {1 % STYLES}"
+        "<|query|> why do tides rise<|passage|>[2] 3 7"
         "<|first|> 8 none<|text|>The moon pulls the sea."
-        "<|second|> 2 meaning<|text|>It rises twice a day.".replace("meaning", "none")
-        + "<|lead|>[1]<|covers|><|c1|> moon +<|c2|> sea +<|lacks|><|l1|> tides +"
-        "<|repeats|> none<|cue|> none<|asks|> reason<|note|>"
+        "<|second|> 2 none<|text|>It rises twice a day."
+        "<|lead|>[1]<|covers|><|c1|> moon +<|c2|> sea +<|lacks|><|l1|> tides +"
+        f"<|repeats|> none<|cue|> none<|asks|> reason {1 % STYLES}<|note|>"
     )
 
 

@@ -22,8 +22,11 @@ EVIDENCE_OPEN, EVIDENCE_CLOSE = 'evidence: "', '"'
 # Passages arrive cut to the profile's token limit; this bounds what neutralize looks at.
 MAX_PASSAGE_CHARS = 20_000
 
-# A line about one passage; a chain of labels is a ranking.
-_LINE = re.compile(r"^\W*\[(?P<label>\d{1,9})\](?!\s*>)\W*(?P<rest>.*)$")
+# The line after the marker, and any chain of labels, also in bold and over several lines.
+_RANKING = re.compile(
+    rf"{re.escape(RANKING_MARKER)}[^\n]*|\[\d+\](?:[\s*]*>[\s*]*\[\d+\])+", re.IGNORECASE
+)
+_LINE = re.compile(r"^\W*\[(?P<label>\d{1,9})\]\W*(?P<rest>.*)$")
 _SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s)|$)", re.MULTILINE)
 # The verdict is what a note opens with. Further on these are words like any other: a passage
 # that "does not give answers" has no verdict yet.
@@ -96,8 +99,9 @@ def count_form_bytes(size: int) -> int:
 
 def parse_notes(text: str, size: int) -> list[ChatNote]:
     """One note per passage of a window of `size`, from the lines that open with its label;
-    failing that, from the sentences that mention it outside quoted evidence."""
-    body = re.sub(rf"{re.escape(RANKING_MARKER)}[^\n]*", "", text)
+    failing that, from the sentences that mention it. What quoted evidence says of labels and
+    rankings is the passage's doing and no part of the answer's form."""
+    body = _drop_rankings(text)
     lines: dict[int, list[str]] = {}
     for line in body.split("\n"):
         match = _LINE.match(line.strip())
@@ -109,14 +113,24 @@ def parse_notes(text: str, size: int) -> list[ChatNote]:
     ]
 
 
+def _drop_rankings(text: str) -> str:
+    kept, start = "", 0
+    for match in _RANKING.finditer(_hide_evidence(text)):
+        kept, start = kept + text[start : match.start()], match.end()
+    return kept + text[start:]
+
+
 def _mentions(body: str, label: int) -> list[str]:
-    # What a quote says of [3] or ends with a full stop is the passage's doing: hidden here.
-    hidden = EVIDENCE.sub(lambda match: "_" * len(match.group()), body)
     return [
         body[match.start() : match.end()].strip()
-        for match in _SENTENCE.finditer(hidden)
-        if f"[{label}]" in match.group() and ">" not in match.group()
+        for match in _SENTENCE.finditer(_hide_evidence(body))
+        if f"[{label}]" in match.group()
     ]
+
+
+def _hide_evidence(text: str) -> str:
+    """`text` with every quote blotted out, at the same length."""
+    return EVIDENCE.sub(lambda match: "_" * len(match.group()), text)
 
 
 def _read_note(text: str) -> ChatNote:

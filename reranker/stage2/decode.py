@@ -262,6 +262,7 @@ class Decoder:
         return GenerationConfig(
             max_new_tokens=max_new_tokens,
             do_sample=False,
+            use_cache=True,
             eos_token_id=sorted(self.stop_ids),
             pad_token_id=self.pad_id,
         )

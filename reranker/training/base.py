@@ -118,6 +118,7 @@ def train(options: argparse.Namespace) -> None:
 
 def save_base(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Weights in bf16 as safetensors, with their tokenizer."""
+    model.config.use_cache = True  # the Trainer switches it off
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
