@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -117,5 +118,37 @@ def load_profile(student: str = DEFAULT_STUDENT) -> Profile:
             f"{file}: expected a valid profile, got {first['msg'].lower()} at {place!r}; "
             "compare it with assets/students/mini/profile.json"
         ) from error
+    _check_profile(profile, file)
     object.__setattr__(profile, "folder", str(folder.resolve()))
     return profile
+
+
+def _check_profile(profile: Profile, file: Path) -> None:
+    """Raises StudentError for what would fail only once the weights are loaded."""
+    stage1, stage2 = profile.stage1, profile.stage2
+    for name, template, wanted in (
+        ("query_template", stage1.query_template, {"query"}),
+        ("passage_template", stage1.passage_template, {"title", "text"}),
+    ):
+        try:
+            fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
+        except ValueError as error:
+            raise StudentError(f"{file}: expected a template as {name}, got {error}") from error
+        if not fields <= wanted or not fields & {"query", "text"}:
+            known = " and ".join(f"{{{field}}}" for field in sorted(wanted))
+            raise StudentError(
+                f"{file}: expected {name} to hold {known}, got {template!r}; correct it"
+            )
+    sizes = {"max_query_tokens": stage1.max_query_tokens}
+    sizes["max_passage_tokens"] = stage1.max_passage_tokens
+    if stage2 is not None:
+        sizes |= {n: getattr(stage2, n) for n in ("max_new_tokens", "max_ranking_tokens")}
+        sizes["stage2.max_passage_tokens"] = stage2.max_passage_tokens
+        if not 1 <= stage2.stride <= stage2.window_size or stage2.window_size < 2:
+            raise StudentError(
+                f"{file}: expected window_size >= 2 and 1 <= stride <= window_size, got "
+                f"{stage2.window_size} and {stage2.stride}; correct them"
+            )
+    for name, size in sizes.items():
+        if size < 1:
+            raise StudentError(f"{file}: expected {name} of at least 1, got {size}; raise it")

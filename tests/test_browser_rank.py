@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 QUERY = "how does soap get greasy plates clean"
 OTHER = "why does my cell phone lose signal in a lift"
 XSS = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'">${window.hacked=1}'
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 
 pytestmark = pytest.mark.browser
 

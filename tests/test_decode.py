@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from reranker.errors import CancelledError, StudentError
-from reranker.grounding import Choice, Grammar, GrammarState, Permutation, Prose, Quote
+from reranker.grounding import Choice, Grammar, GrammarState, Permutation, Prose, Quote, SpanRule
 from reranker.stage2.decode import Decoder, read_vocabulary
 from reranker.student.load import load_tokenizer
 
@@ -129,6 +129,18 @@ def test_grammars_are_respected(decoder: Decoder) -> None:
     copied, _, answer = quote.text.partition("|")
     assert copied and copied in SOURCE and answer in ("yes", "no")
     assert permutation.stopped_by == quote.stopped_by == "end"
+
+
+def test_every_span_inside_prose_is_verbatim(decoder: Decoder) -> None:
+    rule = SpanRule(open="e", close="|", default=SOURCE, max_bytes=30)
+    grammar = (Prose(until="###", max_tokens=60, spans=(rule,)), Choice(options=("done",)))
+    (decoded,) = decoder.decode([SHARED], [grammar], max_new_tokens=120)
+    rest, spans = decoded.text, []
+    while "e" in rest:
+        span, close, rest = rest.partition("e")[2].partition("|")
+        assert close and span in SOURCE
+        spans.append(span)
+    assert spans and decoded.text.endswith("###done") and decoded.stopped_by == "end"
 
 
 def test_what_stopped_a_text_is_told(decoder: Decoder) -> None:

@@ -117,7 +117,7 @@ _LIST = r"((?:“\w+”(?:, | and )?)+),? "
 def test_verbs_agree_with_the_words_they_speak_of() -> None:
     seen = set()
     for reason in READ:
-        for words, verb in re.findall(_LIST + _VERBS, reason):
+        for words, verb in re.findall(r"(?<!match on )" + _LIST + _VERBS, reason):
             count = words.count("“")
             singular = verb.endswith("s")
             assert singular == (count == 1), reason
@@ -139,7 +139,7 @@ def test_words_and_pronouns_agree_with_their_number() -> None:
 
 
 def test_the_words_of_a_reason_are_in_the_digest_and_on_the_right_side() -> None:
-    lacking = r"(?:though |without |even though |; |, |and never |: )?“(\w+)” (?:goes unnamed|does not)"
+    lacking = r"“(\w+)” (?:goes unnamed|does not|is missing|is absent|is left out|is not)"
     for digest, _, _, reason in ALL:
         words = re.findall(r"“(\w+)”", reason)
         assert set(words) <= {*digest.covers, *digest.lacks}, reason

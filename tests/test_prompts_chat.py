@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reranker.grounding import Permutation, Prose
+from reranker.grounding import Choice, Permutation, Prose
 from reranker.parsing import FINAL_MARKER, parse_ranking
 from reranker.prompts.chat import (
     EVIDENCE_CLOSE,
@@ -73,7 +73,7 @@ def test_the_ranking_stands_where_the_mode_wants_it() -> None:
     rank = reading_grammar(PASSAGES, "rank_first", 100)
     assert rank is not None
     lead, permutation, tail = rank
-    assert isinstance(lead, Prose) and lead.max_tokens == 0 and lead.until == RANKING_MARKER
+    assert lead == Choice(options=(RANKING_MARKER,))
     assert isinstance(permutation, Permutation) and permutation.count == 3
     assert isinstance(tail, Prose) and tail.spans == prose.spans
     assert tail.until.strip() in write_messages("q", PASSAGES, "rank_first")[1]["content"]

@@ -40,9 +40,7 @@ class Decoded:
     stopped_by: Literal["end", "length"]
 
 
-def read_vocabulary(
-    tokenizer: PreTrainedTokenizerBase, spoken: Collection[str] = ()
-) -> Vocabulary:
+def read_vocabulary(tokenizer: PreTrainedTokenizerBase, spoken: Collection[str] = ()) -> Vocabulary:
     """The tokenizer's tokens as the bytes they stand for.
 
     Byte-level BPE writes bytes as printable characters, SentencePiece writes "▁" for a space

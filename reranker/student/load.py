@@ -11,6 +11,7 @@ through repacked weights are wrong. So all adapters of a base are added before i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from reranker.errors import QuantizationError, StudentError
 from reranker.student.locate import ADAPTER_WEIGHTS, fetch_adapter
@@ -40,8 +41,12 @@ UNQUANTIZED_MODULES = ["classifier", "pooler", "score", "lm_head"]
 # bitsandbytes' repacked layout takes rows in blocks of 32 and scales in blocks of 64.
 _ROW_BLOCK, _SCALE_BLOCK = 32, 64
 
-# Progress is told by StageProgress events; a library's own bar would write over them.
+# Progress is told by StageProgress events, and what matters about loading by StudentError; a
+# library's own bars and remarks would write over them.
 disable_progress_bar()
+set_verbosity_error()
+# It reports missing weights and goes on with random ones; here that is an error (load_base).
+logging.getLogger("transformers.modeling_utils").setLevel(logging.ERROR)
 
 _LOADERS: dict[str, Callable[..., PreTrainedModel]] = {
     "encoder": AutoModel.from_pretrained,

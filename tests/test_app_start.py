@@ -1,0 +1,46 @@
+"""How the page starts: quick, silent, and listening where it should."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("torch", "transformers", "peft", "bitsandbytes")
+
+
+def run_python(code: str) -> str:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_building_the_page_loads_no_model_library_and_no_telemetry() -> None:
+    code = (
+        "import os, sys\n"
+        "from app.library import Library\n"
+        "from app.ui import build_page\n"
+        "page = build_page(Library())\n"
+        f"print(*sorted(set({HEAVY!r}) & set(sys.modules)))\n"
+        "print(os.environ['GRADIO_ANALYTICS_ENABLED'], page.analytics_enabled)\n"
+    )
+    assert run_python(code).splitlines() == ["", "False False"]
+
+
+def test_it_listens_on_this_machine_only_unless_on_a_space() -> None:
+    code = (
+        "import os, runpy, sys\n"
+        "sys.argv = ['app.py']\n"
+        "read = runpy.run_path('app.py')['read_flags']\n"
+        "print(read().host)\n"
+        "os.environ['SPACE_ID'] = 'somebody/space'\n"
+        "print(read().host)\n"
+    )
+    assert run_python(code).splitlines() == ["127.0.0.1", "None"]
+
+
+def test_an_unknown_student_ends_with_a_sentence() -> None:
+    command = [sys.executable, "app.py", "--student", "no-such-student"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: expected a student")
