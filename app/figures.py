@@ -151,8 +151,7 @@ def _add_labels(figure: go.Figure, paths: Sequence[Path], names: Mapping[str, st
         y=[places[-1].rank for _, places in shown],
         mode="text",
         text=[
-            f"{MARKER_SPACE}{places[-1].rank}  {_shorten_name(hit, names)}"
-            for hit, places in shown
+            f"{MARKER_SPACE}{places[-1].rank}  {_shorten_name(hit, names)}" for hit, places in shown
         ],
         textposition="middle right",
         hoverinfo="skip",

@@ -116,13 +116,15 @@ class RankEvents:
             yield _make_failed(query_error=error)
 
     def stop(self, request: gr.Request) -> Screen:
-        """Ends the page's run; what it has found stays."""
-        running = self.sessions.stop_run(_key(request))
-        text = messages.STOPPING if running else messages.STOPPED_WAITING
-        tone: messages.Tone = "busy" if running else "stopped"
-        return Screen(
-            status=render_message(Message(text=text, tone=tone)), stop=gr.Button(interactive=False)
-        )
+        """Ends the page's run; what it has found stays.
+
+        A run under way tells its own end: a word from here could arrive after it, or after the
+        beginning of the next run, and would then be wrong.
+        """
+        if self.sessions.stop_run(_key(request)):
+            return Screen()
+        message = Message(text=messages.STOPPED_WAITING, tone="stopped")
+        return Screen(status=render_message(message), stop=gr.Button(interactive=False))
 
     def choose_source(self, source_key: str, request: gr.Request) -> tuple[Any, ...]:
         """The corpus line, its error, and the examples: a button and a note each."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from app.html import render_intro, render_note
+from app.html import render_intro, render_message, render_note
 from app.library import Library
+from app.messages import STOPPING, Message
 from app.rank_events import (
     AS_PROFILE,
     Choices,
@@ -275,4 +277,6 @@ def _join_run(
         show_progress_on=own.file,
         api_visibility="private",
     )
+    stopping = render_message(Message(text=STOPPING, tone="busy"))
+    bar.stop.click(None, None, screen.status, js=f"() => {json.dumps(stopping)}")
     bar.stop.click(events.stop, None, list(screen), **quick)

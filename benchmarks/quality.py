@@ -32,7 +32,7 @@ from reranker.types import RankingTrace, RankSettings
 DATA = Path(os.environ.get("DEAR_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 DEPTH, STAGE2_DEPTH = 100, 20
 MEASURES = "nDCG@10 Judged@10"
-BM25_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5)
+BM25_WEIGHTS, STAGE2_WEIGHTS = (0.1, 0.2, 0.3), (0.1, 0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,12 +89,15 @@ def measure(collection: Collection, student: Student, stages: str) -> list[str]:
         "BM25": lambda t: t.bm25_order,
         "stage 1": lambda t: t.stage1_order,
     }
-    for weight in BM25_WEIGHTS[1:]:
+    for weight in BM25_WEIGHTS:
         orders[f"stage 1 + {weight} BM25"] = lambda t, w=weight: _blend(t, w, 0.0)  # type: ignore[misc]
     if stages == "both":
         orders["stage 2"] = lambda t: t.final_order
-        profile = student.profile
-        orders["blend (profile)"] = lambda t: _blend(t, profile.bm25_weight, profile.stage2_weight)
+        bm25 = student.profile.bm25_weight
+        for weight in STAGE2_WEIGHTS:
+            orders[f"stage 1 + {bm25} BM25 + {weight} stage 2"] = (
+                lambda t, w=weight: _blend(t, bm25, w)  # type: ignore[misc]
+            )
     rows: list[str] = []
     values: dict[str, Mapping[str, float]] = {}
     for system, order in orders.items():

@@ -35,8 +35,9 @@ def plan_spans(
         if end > start:
             spans[start] = end
     if not spans and ends and not stops:
-        cut = len(text[starts[0] : starts[0] + max_bytes].decode(errors="ignore").encode())
-        return {starts[0]: starts[0] + cut}, {starts[0] + cut}
+        word = starts[bisect_left(starts, ends[0]) - 1]
+        cut = word + len(text[word : word + max_bytes].decode(errors="ignore").encode())
+        return {word: cut}, {cut}
     return spans, set(ends)
 
 

@@ -133,14 +133,14 @@ def test_grammars_are_respected(decoder: Decoder) -> None:
 
 def test_every_span_inside_prose_is_verbatim(decoder: Decoder) -> None:
     rule = SpanRule(open="e", close="|", default=SOURCE, max_bytes=30)
-    grammar = (Prose(until="###", max_tokens=60, spans=(rule,)), Choice(options=("done",)))
+    grammar = (Prose(until="###", max_tokens=60, spans=(rule,)), Choice(options=("stop",)))
     (decoded,) = decoder.decode([SHARED], [grammar], max_new_tokens=120)
     rest, spans = decoded.text, []
     while "e" in rest:
         span, close, rest = rest.partition("e")[2].partition("|")
         assert close and span in SOURCE
         spans.append(span)
-    assert spans and decoded.text.endswith("###done") and decoded.stopped_by == "end"
+    assert spans and decoded.text.endswith("###stop") and decoded.stopped_by == "end"
 
 
 def test_what_stopped_a_text_is_told(decoder: Decoder) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -154,14 +155,16 @@ class Student:
     def _load(self, key: str, base: str, kind: str, stages: tuple[str, ...]) -> PreTrainedModel:
         """A base with the adapters of `stages`, all added before it first runs (see load.py)."""
         if key not in self._models:
-            heads = kind == "sequence" and self._adapters[STAGE1]
+            options: dict[str, Any] = {}
+            if kind == "sequence":
+                brings_head = self._read_head() is not None
+                options = {"num_labels": 1, "head_follows": brings_head}
             model = load_base(
                 self._resolve(base),
                 kind=kind,
                 quantization=self.quantization,
                 device=self.device,
-                head_follows=bool(heads) and read_head(self._resolve(heads)) is not None,
-                **({"num_labels": 1} if kind == "sequence" else {}),
+                **options,
             )
             for stage in stages:
                 if adapter := self._adapters[stage]:
@@ -193,17 +196,21 @@ class Student:
 
         return CrossEncoderScorer(classify, tokenizer, stage1)
 
+    def _read_head(self) -> torch.Tensor | None:
+        """The head that stage 1's adapter carries."""
+        adapter = self._adapters[STAGE1]
+        return read_head(self._resolve(adapter)) if adapter else None
+
     def _load_shared(self) -> PreTrainedModel:
         return self._load(SHARED, self.profile.stage1.base, "causal", (STAGE1, STAGE2))
 
     def _classify_on_shared(self) -> Classify:
         """Stage 1 on the causal base: the adapter's own head on the last token's state."""
-        adapter = self._adapters[STAGE1]
-        head = read_head(self._resolve(adapter)) if adapter else None
+        head = self._read_head()
         if head is None:
             raise StudentError(
                 f"expected stage 1's adapter to carry a classification head (score.weight), got "
-                f"none in {adapter!r}; train it with task type SEQ_CLS"
+                f"none in {self._adapters[STAGE1]!r}; train it with task type SEQ_CLS"
             )
         model = self._load_shared()
         head = head.to(model.device)
