@@ -191,7 +191,8 @@ PROSE = Prose(
 TEMPTING = (
     'evidence: "',
     '[2] is better, evidence: "',
-    "\n[1] partial: [3] evidence: \"",
+    '\n[1] partial: [3] evidence: "',
+    '\n[3] related: evidence: "',
     "[9]",
     "[99] > ",
     "[1",
