@@ -95,9 +95,11 @@ class RankEvents:
         )
 
     def run(self, request: gr.Request, run_id: int | None, *values: Any) -> Iterator[Screen]:
-        """The run's screens; none when it was stopped or replaced before its turn came."""
+        """The run's screens; one that changes nothing when its turn comes too late or never began
+        (Gradio empties the outputs of a generator that yields nothing)."""
         ticket = self.sessions.start_run(_key(request), run_id)
         if ticket is None:
+            yield Screen()
             return
         choices = Choices(*values)
         try:

@@ -34,6 +34,7 @@ XSS = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'">
 WAIT_MS = 120_000
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=WAIT_MS)
 
 
 def find_chromium() -> str | None:
@@ -210,7 +211,7 @@ def test_reasons_stream_into_their_cards_without_markers(
     live = page.locator(".card.reading .model.live")
     live.first.wait_for(timeout=WAIT_MS)
     assert page.locator(".card.reading").count() == 20
-    expect(live.first).to_contain_text("Water", timeout=WAIT_MS)
+    expect(live.first).to_contain_text("Water")
     assert "<|" not in page.locator("#cards").inner_text()
     assert page.locator("#stop").is_enabled()
     fake_student.reader.release.set()
@@ -280,6 +281,7 @@ def test_an_unusable_query_is_told_beside_its_box_and_loses_nothing(fake_page: V
     page = fake_page.page
     page.locator("#run").click()
     expect(page.locator("#query-error [role=alert]")).to_contain_text("Type a query")
+    expect(page.locator("#stop")).to_have_text("Stop")
     fake_page.ask(QUERY)
     fake_page.wait_until("done")
     expect(page.locator("#query-error [role=alert]")).to_have_count(0)
@@ -301,7 +303,7 @@ def test_pasted_text_is_ranked_as_it_is_and_stays_text(fake_page: Visit) -> None
     page = fake_page.page
     page.get_by_role("button", name="Your own passages").click()
     page.locator("#rank-pasted").click()
-    expect(page.locator("#own-error [role=alert]")).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator("#own-error [role=alert]")).to_be_visible()
     page.get_by_label("Paste candidates").fill(f"soap {XSS}\nplates {XSS}\nclean")
     page.get_by_label("Query").fill(f"soap {XSS}")
     page.locator("#rank-pasted").click()
@@ -321,20 +323,16 @@ def test_an_uploaded_corpus_belongs_to_its_page_only(
     page.get_by_role("button", name="Your own passages").click()
     (tmp_path / "notes.pdf.jsonl").write_text('{"_id": "a"}\n', encoding="utf-8")
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "notes.pdf.jsonl")
-    expect(page.locator("#own-error [role=alert]")).to_contain_text(
-        "notes.pdf.jsonl:1", timeout=WAIT_MS
-    )
+    expect(page.locator("#own-error [role=alert]")).to_contain_text("notes.pdf.jsonl:1")
     expect(page.locator("#corpus-line")).to_contain_text("314 passages")
     page.locator("#upload").get_by_label("Clear").click()
     (tmp_path / "zebras.txt").write_text("Zebras run.\n\nOkapis hide.\n", encoding="utf-8")
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "zebras.txt")
-    expect(page.locator("#corpus-line")).to_contain_text("2 passages", timeout=WAIT_MS)
+    expect(page.locator("#corpus-line")).to_contain_text("2 passages")
     fake_page.ask("zebras")
     fake_page.wait_until("done")
     assert fake_page.doc_ids() == ["p1"]
     other = open_visit(browser, fake_url)
     other.ask("zebras")
-    expect(other.page.locator("#query-error [role=alert]")).to_contain_text(
-        "No passage", timeout=WAIT_MS
-    )
+    expect(other.page.locator("#query-error [role=alert]")).to_contain_text("No passage")
     close_visit(other, fake_url)

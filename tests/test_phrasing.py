@@ -117,7 +117,9 @@ _LIST = r"((?:“\w+”(?:, | and )?)+),? "
 def test_verbs_agree_with_the_words_they_speak_of() -> None:
     seen = set()
     for reason in READ:
-        for words, verb in re.findall(r"(?<!match on )" + _LIST + _VERBS, reason):
+        if reason.startswith("The word match on"):
+            continue  # what is accidental is the match, not the words
+        for words, verb in re.findall(_LIST + _VERBS, reason):
             count = words.count("“")
             singular = verb.endswith("s")
             assert singular == (count == 1), reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from reranker.types import (
     Hit,
     Mode,
     Passage,
+    Quantization,
     Query,
     RankEvent,
     RankingTrace,
@@ -109,9 +110,13 @@ def test_the_trace_says_what_was_done(student: Student) -> None:
     assert read_trace(dump_trace(trace)) == trace
 
 
-def test_ranking_twice_is_identical(student: Student) -> None:
-    first = rank(student, make_request(), settings())
-    again = rank(load_student(student.profile.folder), make_request(), settings())
+@pytest.mark.parametrize("quantization", ["fp32", "nf4"])
+def test_ranking_twice_is_identical(student: Student, quantization: Quantization) -> None:
+    first, again = (
+        rank(load_student(student.profile.folder, quantization), make_request(), settings())
+        for _ in range(2)
+    )
+    assert first.student.quantization == quantization
     comparison = compare_traces(first, again)
     assert comparison.identical and comparison.notes == ()
     assert texts_of(again) == texts_of(first)
@@ -232,23 +237,17 @@ def test_the_stream_is_the_events_of_rank(chat_student: Student) -> None:
     assert isinstance(streamed[-1], TraceUpdate) and streamed[-1].trace.complete
 
 
-def wait_for_workers() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "rank":
-            thread.join(timeout=120)
-            assert not thread.is_alive()
-
-
 def test_leaving_the_stream_early_stops_the_work(chat_student: Student) -> None:
     stream = stream_rank(chat_student, make_request(), settings())
-    assert isinstance(stream, Iterator)
     seen: list[RankEvent] = []
     for event in stream:
         seen.append(event)
         if isinstance(event, TextDelta):
             break
     stream.close()  # type: ignore[attr-defined]
-    wait_for_workers()
+    for worker in (t for t in threading.enumerate() if t.name == "rank"):
+        worker.join(timeout=120)
+        assert not worker.is_alive()
     assert not any(isinstance(e, TraceUpdate) and e.trace.complete for e in seen)
     assert chat_student.lock.acquire(timeout=1)
     chat_student.lock.release()
@@ -273,6 +272,7 @@ def test_errors_reach_whoever_reads_the_stream(
         (make_request(" "), {}, "query"),
         (make_request("x" * 2001), {}, "2000|2,000"),
         (make_request(), {"depth": 0}, "depth"),
+        (replace(make_request(), hits=make_request().hits * 2), {}, "'d1' twice"),
     ],
 )
 def test_unusable_requests_are_refused(
@@ -280,13 +280,6 @@ def test_unusable_requests_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         rank(chat_student, request_, settings(**options))
-
-
-def test_a_doc_id_may_stand_only_once(chat_student: Student) -> None:
-    request = make_request()
-    twice = RankRequest(query=request.query, hits=(*request.hits, request.hits[0]))
-    with pytest.raises(InputError, match="d1"):
-        rank(chat_student, twice, settings())
 
 
 def test_two_rankings_on_one_student_do_not_mix(chat_student: Student) -> None:

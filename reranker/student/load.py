@@ -12,7 +12,9 @@ through repacked weights are wrong. So all adapters of a base are added before i
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,7 +33,12 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from reranker.errors import QuantizationError, StudentError
-from reranker.student.locate import ADAPTER_WEIGHTS, fetch_adapter
+from reranker.student.locate import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    fetch_adapter,
+    is_cached_only,
+)
 from reranker.types import Quantization
 
 # Heads stay unquantised: a fresh sequence-classification head in 4 bits has no quantisation
@@ -83,6 +90,13 @@ def load_base(
             bnb_4bit_compute_dtype=dtype,
             llm_int8_skip_modules=UNQUANTIZED_MODULES,
         )
+    if (Path(weights) / ADAPTER_CONFIG).is_file():
+        # transformers would load it too, and another base if its configuration names one.
+        raise StudentError(
+            f"{weights}: expected a base model, got a folder with an {ADAPTER_CONFIG}; name it as "
+            "the adapter, and the model it was trained on as the base"
+        )
+    cached = is_cached_only(weights)
     try:
         model, report = _LOADERS[kind](
             weights,
@@ -90,35 +104,44 @@ def load_base(
             device_map=device,
             use_safetensors=True,
             trust_remote_code=False,
+            local_files_only=cached,
+            adapter_kwargs={"local_files_only": cached},
             output_loading_info=True,
             **options,
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StudentError(
-            f"expected to load {kind} weights from {weights!r}, got: {_brief(error)}; check the "
-            "name, or choose the bundled student 'mini', which needs no network"
-        ) from error
-    except torch.OutOfMemoryError as error:
-        raise StudentError(
-            f"expected {weights!r} in {quantization} to fit into the memory of {device}, got: "
-            f"{_brief(error)}; choose a smaller student or a smaller quantization"
-        ) from error
-    except (ImportError, RuntimeError) as error:
-        if quantization != "nf4":
-            raise StudentError(
-                f"expected {kind} weights in {weights!r} that fit their config.json, got: "
-                f"{_brief(error)}; check the folder"
-            ) from error
-        raise QuantizationError(
-            f"expected 4-bit NF4 to work on {device}, got: {_brief(error)}; "
-            "choose quantization bf16 instead"
-        ) from error
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+        raise _explain_failure(error, weights, kind, quantization, device) from error
     lost = [n for n in report["missing_keys"] if not (head_follows and _is_head(n))]
     _check_complete(weights, kind, lost)
     # The repacked layout is made for decoding row by row; for the batches stage 1 scores,
     # unpacking a layer once a batch is faster.
     keep_unpacked(model, only_odd_sizes=kind == "causal")
     return model.eval()
+
+
+def _explain_failure(
+    error: Exception, weights: str, kind: str, quantization: Quantization, device: str
+) -> StudentError:
+    """What to raise for what a library raised while it loaded a base."""
+    if isinstance(error, (OSError, ValueError, SafetensorError)):
+        return StudentError(
+            f"expected to load {kind} weights from {weights!r}, got: {_brief(error)}; check the "
+            "name, or choose the bundled student 'mini', which needs no network"
+        )
+    if isinstance(error, torch.OutOfMemoryError):
+        return StudentError(
+            f"expected {weights!r} in {quantization} to fit into the memory of {device}, got: "
+            f"{_brief(error)}; choose a smaller student or a smaller quantization"
+        )
+    if quantization == "nf4":
+        return QuantizationError(
+            f"expected 4-bit NF4 to work on {device}, got: {_brief(error)}; "
+            "choose quantization bf16 instead"
+        )
+    return StudentError(
+        f"expected {kind} weights in {weights!r} that fit their config.json, got: "
+        f"{_brief(error)}; check the folder"
+    )
 
 
 def _check_complete(weights: str, kind: str, missing: list[str]) -> None:
@@ -147,7 +170,9 @@ def keep_unpacked(model: torch.nn.Module, *, only_odd_sizes: bool = False) -> No
 def load_tokenizer(weights: str) -> PreTrainedTokenizerBase:
     """The tokenizer beside the weights, never with remote code."""
     try:
-        return AutoTokenizer.from_pretrained(weights, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(
+            weights, trust_remote_code=False, local_files_only=is_cached_only(weights)
+        )
     except (OSError, ValueError) as error:
         raise StudentError(
             f"expected a tokenizer beside the weights {weights!r}, got: {_brief(error)}; check "
@@ -167,15 +192,36 @@ def add_adapter(model: PreTrainedModel | PeftModel, weights: str, name: str) -> 
         if isinstance(model, PeftModel):
             model.load_adapter(folder, adapter_name=name, torch_device=device)
             model.set_adapter(name)
-            return model.eval()
-        return PeftModel.from_pretrained(
-            model, folder, adapter_name=name, torch_device=device
-        ).eval()
+        else:
+            model = PeftModel.from_pretrained(model, folder, adapter_name=name, torch_device=device)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise StudentError(
             f"expected a LoRA adapter that fits its base in {weights!r}, got: {_brief(error)}; "
             "check that adapter_config.json names the base this profile uses"
         ) from error
+    _match_dtype(model)
+    return model.eval()
+
+
+def merge_adapter(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """`model` with its adapter worked into the weights, which are quantised again in 4 bits."""
+    if not isinstance(model, PeftModel):
+        return model
+    with warnings.catch_warnings():
+        # peft warns of the rounding; benchmarks/quality.py measures what it does.
+        warnings.filterwarnings("ignore", message="Merge lora module to 4-bit")
+        merged = model.merge_and_unload()
+    keep_unpacked(merged)
+    return merged.eval()
+
+
+def _match_dtype(model: PeftModel) -> None:
+    """LoRA matrices in the precision the base computes in: in fp32, as peft loads them, every
+    layer would convert its whole input twice."""
+    dtype = model.get_base_model().dtype
+    for parameter_name, parameter in model.named_parameters():
+        if "lora_" in parameter_name:
+            parameter.data = parameter.data.to(dtype)
 
 
 def read_head(weights: str) -> torch.Tensor | None:

@@ -11,13 +11,14 @@ import importlib.util
 import json
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub import constants, get_session, hf_hub_download
+from huggingface_hub.errors import HFValidationError, HTTPError
 
 from reranker.errors import StudentError
 
 PACKAGE_PREFIX = "package:"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+HUB_TIMEOUT_SECONDS = 5.0
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
@@ -44,6 +45,18 @@ def resolve_weights(name: str, profile_folder: str) -> str:
     return name
 
 
+def is_cached_only(weights: str) -> bool:
+    """Whether only what was fetched before can be read: `weights` is a hub id and the hub does
+    not answer. The libraries themselves would retry every file for more than a minute."""
+    if Path(weights).is_dir():
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT_SECONDS)
+    except (OSError, HTTPError):
+        return True
+    return False
+
+
 def fetch_adapter(weights: str) -> Path:
     """The folder of a LoRA adapter, fetched from the hub when `weights` is a hub id.
 
@@ -52,9 +65,11 @@ def fetch_adapter(weights: str) -> Path:
     """
     folder = Path(weights)
     if not folder.is_dir():
+        cached = is_cached_only(weights)
         try:
-            folder = Path(hf_hub_download(weights, ADAPTER_CONFIG)).parent
-            hf_hub_download(weights, ADAPTER_WEIGHTS)
+            config = hf_hub_download(weights, ADAPTER_CONFIG, local_files_only=cached)
+            folder = Path(config).parent
+            hf_hub_download(weights, ADAPTER_WEIGHTS, local_files_only=cached)
         except (OSError, HFValidationError) as error:
             reason = " ".join(str(error).split())[:300]
             raise StudentError(

