@@ -115,9 +115,9 @@ def is_quotable(span: str, source: str) -> bool:
     """Whether `span` is a part of `source` cut at word boundaries."""
     text, part = source.encode(), span.encode()
     spans, ends = plan_spans(source, [], len(text) or 1)
-    return any(
-        text.startswith(part, start) and start + len(part) in ends for start in spans
-    ) or (not spans and not span)
+    return any(text.startswith(part, start) and start + len(part) in ends for start in spans) or (
+        not spans and not span
+    )
 
 
 SEEDS = st.integers(0, 10**9)
@@ -266,6 +266,17 @@ def test_without_a_source_a_span_is_empty(vocabulary: Vocabulary) -> None:
     assert any("<|t|>" in text for text in texts)
     for text in texts:
         assert re.findall(r"<\|t\|>(.*?)<\|/t\|>", text) == [""] * text.count("<|t|>")
+
+
+def test_a_marker_is_not_put_together_across_a_span() -> None:
+    vocabulary = Vocabulary([b"<q>", b"word", b"]", b"!", b">!"], [])
+    rule = SpanRule(open="<q>", close="]", default="word")
+    state = GrammarState((Prose(until=">!", max_tokens=9, spans=(rule,)),), vocabulary)
+    for token in (0, 1, 2, 3):
+        state.advance(token)
+    assert not state.finished, "<q>word]! is not the end"
+    state.advance(4)
+    assert state.finished
 
 
 PASSAGES = [

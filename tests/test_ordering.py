@@ -47,8 +47,7 @@ def test_the_blend_is_the_documented_formula() -> None:
     z3 = standardize([-math.log2(1 + stage2.index(d) + 1) for d in "abcd"])
     for w_bm25, w_stage2 in ((0.0, 0.5), (0.3, 0.5), (1.0, 0.0), (0.3, 4.0), (0.0, 0.0)):
         totals = {
-            d: x + w_bm25 * y + w_stage2 * z
-            for d, x, y, z in zip("abcd", z1, z2, z3, strict=True)
+            d: x + w_bm25 * y + w_stage2 * z for d, x, y, z in zip("abcd", z1, z2, z3, strict=True)
         }
         expected = tuple(sorted("abcd", key=lambda d: -totals[d]))
         got = blend_orders(
@@ -68,6 +67,20 @@ def test_the_blend_by_hand() -> None:
     assert blend(1.1) == ("b", "a")
 
 
+def test_the_first_rank_counts_as_in_ndcg() -> None:
+    # Logits (1, 0, -1) have z (1.22, 0, -1.22). Ranks 1, 2, 3 have -log2(1 + rank) of
+    # (-1, -1.585, -2), z (1.29, -0.14, -1.15). Times 2.6: a 3.35, b -1.58, c -1.76.
+    order = blend_orders(
+        tuple("cab"),
+        tuple("abc"),
+        {"c": 1.0, "a": 0.0, "b": -1.0},
+        {},
+        bm25_weight=0.0,
+        stage2_weight=2.6,
+    )
+    assert order == tuple("abc")
+
+
 def test_missing_bm25_scores_leave_that_part_out() -> None:
     logits = {"a": 2.0, "b": 1.0, "c": 0.0}
     bm25: dict[str, float | None] = {"a": 0.0, "b": 5.0, "c": None}
@@ -83,11 +96,10 @@ def test_missing_bm25_scores_leave_that_part_out() -> None:
 
 
 def test_ties_keep_the_stage_1_order() -> None:
-    same = dict.fromkeys("abcd", 1.5)
-    order = blend_orders(
-        tuple("dbca"), tuple("abcd"), same, same, bm25_weight=0.7, stage2_weight=0.0
-    )
-    assert order == tuple("dbca")
+    stage1 = tuple(f"d{number * 37 % 101}" for number in range(101))
+    same = dict.fromkeys(stage1, 1.5)
+    order = blend_orders(stage1, sorted(stage1), same, same, bm25_weight=0.7, stage2_weight=0.0)
+    assert order == stage1
 
 
 @given(st.permutations(list("abcdef")), st.floats(0, 3), st.floats(0, 3))

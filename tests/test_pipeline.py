@@ -89,12 +89,16 @@ def test_a_whole_ranking(student: Student, mode: Mode) -> None:
         assert sorted(reading.permutation) == list(range(reading.window.size))
         assert reading.generations and all(g.text for g in reading.generations)
     assert not {d.kind for d in trace.defects} & {*REPAIRS, "quote_not_found"}
-    # What was streamed is what was generated, window by window.
-    streamed = "".join(e.text for e in events if isinstance(e, TextDelta) and not e.doc_id)
-    if trace.readings[0].generations[0].purpose == "reading":
-        streamed = "".join(e.text for e in events if isinstance(e, TextDelta))
-        assert streamed == "".join(texts_of(trace))
-    assert streamed
+    # What was streamed is what was generated; a chat answer is about all passages in turn.
+    deltas = [event for event in events if isinstance(event, TextDelta)]
+    for reading, generation in ((r, g) for r in trace.readings for g in r.generations):
+        streamed = "".join(
+            d.text
+            for d in deltas
+            if (d.window_index, d.purpose) == (reading.index, generation.purpose)
+            and (d.doc_id == generation.doc_id or d.purpose == "reading")
+        )
+        assert streamed == generation.text
     assert isinstance(events[-1], TraceUpdate) and events[-1].trace == trace
 
 
@@ -295,7 +299,7 @@ def test_two_rankings_on_one_student_do_not_mix(chat_student: Student) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(traces) == 4
     for number, trace in traces.items():
         assert trace.final_order == expected[number % 2].final_order
         assert texts_of(trace) == texts_of(expected[number % 2])
-    assert len(traces) == 4

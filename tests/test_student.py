@@ -57,7 +57,8 @@ def test_nf4_quantises_the_layers_and_not_the_heads(
         layers = [name for name in linear if "layer" in name and "lora_" not in name]
         assert set(layers) == quantised
         assert all(model.get_submodule(name).weight.quant_type == "nf4" for name in quantised)
-        assert model.get_base_model().get_input_embeddings().weight.dtype == torch.bfloat16
+        base = model.get_base_model() if isinstance(model, PeftModel) else model
+        assert base.get_input_embeddings().weight.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(

@@ -143,14 +143,10 @@ class Student:
 
     def _hash(self, stage: str) -> str:
         adapter = self._adapters[stage]
-        if adapter and not self._hashes.get(stage):
-            weights = self._resolve(adapter)
-            loaded = any(
-                isinstance(model, PeftModel) and stage in model.peft_config
-                for model in self._models.values()
-            )
-            folder = fetch_adapter(weights) if loaded else Path(weights)
-            self._hashes[stage] = hash_adapter(str(folder)) if folder.is_dir() else ""
+        if adapter and stage not in self._hashes:
+            folder = Path(self._resolve(adapter))
+            if folder.is_dir():
+                self._hashes[stage] = hash_adapter(str(folder))
         return self._hashes.get(stage, "")
 
     def _load(self, key: str, base: str, kind: str, stages: tuple[str, ...]) -> PreTrainedModel:
@@ -169,7 +165,9 @@ class Student:
             )
             for stage in stages:
                 if adapter := self._adapters[stage]:
-                    model = add_adapter(model, self._resolve(adapter), stage)
+                    weights = self._resolve(adapter)
+                    model = add_adapter(model, weights, stage)
+                    self._hashes[stage] = hash_adapter(str(fetch_adapter(weights)))
             self._models[key] = model
         return self._models[key]
 
