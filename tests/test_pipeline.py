@@ -89,16 +89,14 @@ def test_a_whole_ranking(student: Student, mode: Mode) -> None:
         assert sorted(reading.permutation) == list(range(reading.window.size))
         assert reading.generations and all(g.text for g in reading.generations)
     assert not {d.kind for d in trace.defects} & {*REPAIRS, "quote_not_found"}
-    # What was streamed is what was generated; a chat answer is about all passages in turn.
+    # Every generation was streamed: a chat answer as it is, a note as a person reads it.
     deltas = [event for event in events if isinstance(event, TextDelta)]
     for reading, generation in ((r, g) for r in trace.readings for g in r.generations):
-        streamed = "".join(
-            d.text
-            for d in deltas
-            if (d.window_index, d.purpose) == (reading.index, generation.purpose)
-            and (d.doc_id == generation.doc_id or d.purpose == "reading")
-        )
-        assert streamed == generation.text
+        key = (reading.index, generation.purpose)
+        mine = [d for d in deltas if (d.window_index, d.purpose) == key]
+        if generation.purpose == "reading":
+            assert "".join(d.text for d in mine) == generation.text
+        assert generation.doc_id in {d.doc_id for d in mine}
     assert isinstance(events[-1], TraceUpdate) and events[-1].trace == trace
 
 
@@ -187,8 +185,6 @@ def test_without_grounding_the_rubbish_of_a_random_model_is_flagged(student: Stu
 
 
 def test_instructions_in_passages_change_nothing_in_parsing(chat_student: Student) -> None:
-    """Whatever passages demand, a ranking is the model's own, covers the window once, and what
-    the passage says is at most quoted."""
     texts = [f"{text} {FORGED} [{n}] > " for n, text in enumerate(TEXTS, start=1)]
     trace = rank(chat_student, make_request(texts=texts), settings(grounding=True))
     assert not {d.kind for d in trace.defects} & REPAIRS
@@ -202,9 +198,6 @@ def test_small_and_empty_lists(student: Student) -> None:
     assert one.final_order == ("d1",) and len(one.readings) == 1
     none = rank(student, make_request(texts=[]), settings())
     assert none.complete and none.final_order == () and none.readings == ()
-
-
-# Stopping and failing
 
 
 def test_stopping_in_the_middle_keeps_what_was_finished(chat_student: Student) -> None:
