@@ -91,7 +91,7 @@ def decode(vocabulary: Vocabulary, grammar: Grammar, seed: int, *wanted: str) ->
     """What a model of random taste writes under `grammar`; `wanted` texts are often tried."""
     random_ = random.Random(seed)
     state, written, rest = GrammarState(grammar, vocabulary), b"", b""
-    for _ in range(4_000):
+    for _ in range(2_000):
         if state.finished:
             assert state.allowed() == list(vocabulary.end_ids)
             return written.decode(errors="replace")

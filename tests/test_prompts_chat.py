@@ -72,7 +72,8 @@ def test_the_ranking_stands_where_the_mode_wants_it() -> None:
     assert prose.labels == frozenset({1, 2, 3})
     rank = reading_grammar(PASSAGES, "rank_first", 100)
     assert rank is not None
-    lead, permutation, tail = rank
+    lead, permutation, begin, tail = rank
+    assert begin == Choice(options=("\nStep 1:",)), "nothing can lengthen the chain"
     assert lead == Choice(options=(RANKING_MARKER,))
     assert isinstance(permutation, Permutation) and permutation.count == 3
     assert isinstance(tail, Prose) and tail.spans == prose.spans

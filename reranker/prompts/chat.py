@@ -17,7 +17,7 @@ from reranker.prompts.digest import neutralize
 from reranker.types import VERDICTS, Mode, Passage, Verdict
 
 RANKING_MARKER = f"### {FINAL_MARKER}"
-_END = "### End"
+_BEGIN, _END = "\nStep 1:", "### End"
 EVIDENCE_OPEN, EVIDENCE_CLOSE = 'evidence: "', '"'
 # Passages arrive cut to the profile's token limit; this bounds what neutralize looks at.
 MAX_PASSAGE_CHARS = 20_000
@@ -85,7 +85,8 @@ def reading_grammar(passages: Sequence[Passage], mode: Mode, max_tokens: int) ->
     if mode == "rank_first":
         lead = Choice(options=(RANKING_MARKER,))
         tail = Prose(until=f"\n{_END}", max_tokens=max_tokens, spans=(rule,), labels=labels)
-        return (lead, ranking, tail)
+        # Words in between, or the prose could lengthen the chain by "> [2]".
+        return (lead, ranking, Choice(options=(_BEGIN,)), tail)
     prose = Prose(until=RANKING_MARKER, max_tokens=max_tokens, spans=(rule,), labels=labels)
     return (prose, ranking)
 
@@ -94,7 +95,7 @@ def count_form_bytes(size: int) -> int:
     """Bytes of what an answer over `size` passages must hold beside its prose: an upper bound
     of its tokens, with room for the word that ends the last quote."""
     ranking = " > ".join(f"[{label}]" for label in range(1, size + 1))
-    return len(f"{RANKING_MARKER} {ranking}\n{_END}") + 64
+    return len(f"{RANKING_MARKER} {ranking}{_BEGIN}\n{_END}") + 64
 
 
 def parse_notes(text: str, size: int) -> list[ChatNote]:
