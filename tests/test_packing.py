@@ -92,6 +92,12 @@ def test_no_more_rows_are_open_than_agreed() -> None:
     assert taken == OPEN_ROWS + 1
 
 
+def test_a_row_is_filled_to_its_last_token() -> None:
+    made = [TokenizedExample(ids=[n] * 16, learn_from=0) for n in (1, 2, 3, 4)]
+    rows = list(pack_rows(made, LENGTH, PAD))
+    assert [ids for ids, _ in rows] == [[1] * 16 + [2] * 16, [3] * 16 + [4] * 16]
+
+
 def test_an_empty_example_makes_no_row() -> None:
     assert list(pack_rows([TokenizedExample(ids=[], learn_from=0)], LENGTH, PAD)) == []
 
