@@ -29,6 +29,7 @@ from reranker.corpora import load_corpus
 from reranker.pipeline import RankRequest, rank
 from reranker.retrieval import build_retriever
 from reranker.stage1.biencoder import BiEncoderScorer
+from reranker.stage2.digest_reader import DigestReader
 from reranker.student.load import count_bytes, load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.student.student import load_student
@@ -129,15 +130,27 @@ def measure_matmul() -> float:
 
 
 def measure_query(runs: int) -> list[str]:
-    """A warm student, 20 candidates it has not seen: seconds to each order."""
+    """A warm student, 20 candidates it has not seen: seconds to each order, and how far stage 2
+    runs from what the machine could do."""
     student = load_student()
     retriever = build_retriever(load_corpus(CORPUS))
     firsts, totals, decoded = [], [], []
+    steps = [0, 0]  # forward passes of stage 2, and the tokens they read
+
+    def count(module: object, inputs: tuple[torch.Tensor]) -> None:
+        steps[0] += 1
+        steps[1] += inputs[0].numel()
+
+    reader = student.reader
+    if not isinstance(reader, DigestReader):
+        raise SystemExit("expected a student that reads digests")
+    reader.decoder.model.get_input_embeddings().register_forward_pre_hook(count)
     for run in range(runs + 1):
         text = QUERIES[run % len(QUERIES)]
         hits = retriever.search(text, 20)
         if isinstance(student.scorer, BiEncoderScorer):
             student.scorer.forget()
+        steps[:] = [0, 0]
         started = time.perf_counter()
         stage1_at: list[float] = []
 
@@ -152,9 +165,15 @@ def measure_query(runs: int) -> list[str]:
             totals.append(time.perf_counter() - started)
             decoded.append(sum(g.tokens for r in trace.readings for g in r.generations))
     rate = statistics.median(t / (b - a) for t, a, b in zip(decoded, firsts, totals, strict=True))
+    seconds, (passes, tokens) = totals[-1] - firsts[-1], steps
+    parameters = reader.decoder.model.num_parameters(exclude_embeddings=True)
+    reached = 2 * parameters * tokens / seconds
     return [
         f"warm query, 20 candidates: stage-1 order after {_spread(firsts)}, complete after "
         f"{_spread(totals)}; stage 2 decodes {rate:.0f} tokens/s",
+        f"stage 2 makes {passes} passes over {tokens} tokens, {seconds / passes * 1000:.1f} ms each, "
+        f"and reaches {reached / 1e9:.1f} GFLOP/s, {reached / measure_matmul():.1%} of the bound: "
+        "steps of few tokens are bound by the calls between the products, not by the products",
         f"weights in memory: {sum(map(count_bytes, student.models())) / 2**20:.0f} MiB",
     ]
 
