@@ -20,6 +20,20 @@ from reranker.types import Passage, PassageScore, SentenceScore
 AnswerKind = Literal["date", "number", "person", "place", "reason", "manner", "meaning", "any"]
 Cue = Literal["none", "negated", "past belief", "instruction"]
 
+# Words a query holds and a reason should not name: what they say depends on their neighbours.
+_LIGHT = frozenset(
+    "after again against all also another around aren't away back become before best better "
+    "between both can't come couldn't did didn't different doesn't doing don't done down during "
+    "each "
+    "else ever every few first found gave get gets getting give given gives go goes going good got "
+    "happen happens hasn't haven't help helps i'm include included including isn't it's just keep "
+    "keeps kind know known last less let like little long look lot made mainly make makes making "
+    "many may mean means might more most much must need needs never new no not off often old one "
+    "ones only other out over own part put really same say says see set shouldn't since some "
+    "something still take takes tell thing things through time too toward try type under until up "
+    "use used uses using usually very want wants wasn't way ways well went weren't what's while "
+    "within without won't wouldn't".split()
+)
 DIGEST_SENTENCES = 2
 REPEAT_OVERLAP = 0.6
 STRENGTH_LEVELS = 9
@@ -217,9 +231,11 @@ def _share(wanted: set[str], sentence: str) -> float:
 
 def _query_terms(query: str) -> list[Token]:
     """The query's content words, each stem once, long ones first: the longer a word, the rarer
-    and the more it says."""
+    and the more it says. Light words only where there are no others."""
+    words = tokenize_query(query)
+    heavy = [w for w in words if w.surface.lower().replace("\u2019", "'") not in _LIGHT]
     first: dict[str, Token] = {}
-    for word in tokenize_query(query):
+    for word in heavy or words:
         first.setdefault(word.stem, word)
     return sorted(first.values(), key=lambda word: -len(word.surface))
 

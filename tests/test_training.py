@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import LlamaForCausalLM
 
 from reranker.config import load_profile
 from reranker.parsing import parse_ranking
 from reranker.prompts.digest import END, MARKERS, SENTENCES, VERDICT_MARKERS
 from reranker.stage1.biencoder import BiEncoderScorer
-from reranker.student.load import load_tokenizer
+from reranker.student.load import load_base, load_tokenizer
+from reranker.student.locate import resolve_weights
 from reranker.student.student import Student, load_student
 from reranker.training import base, reasoning, stage1, stage2, tokenizer
+from reranker.training.chunks import cut_passages
 from reranker.training.groups import GroupSampler
+from reranker.training.rounding import train_through_rounding
 from reranker.training.sources import read_squad
 
 ARTICLES = {
@@ -161,11 +165,14 @@ def test_training_scores_equal_the_scorer(data: Path) -> None:
     scorer = student.scorer
     assert isinstance(scorer, BiEncoderScorer)
     passages, questions = read_squad(data)
-    sampler = GroupSampler(passages, questions, queries=2, negatives=2, seed=0)
+    chunks = cut_passages(passages, seed=0)
+    sampler = GroupSampler(chunks, questions, queries=2, negatives=2, seed=0)
     rows = stage1.GroupDataset(sampler, scorer.tokenizer, student.profile.stage1, 1)[0]
     with torch.inference_mode():
-        trained = stage1.score_all(
-            scorer.model, rows["queries"], rows["passages"], student.profile.stage1
+        trained = stage1.compare(
+            stage1.embed(scorer.model, rows["queries"]),
+            stage1.embed(scorer.model, rows["passages"]),
+            student.profile.stage1,
         )
     group = sampler.sample(0)
     for row, query in enumerate(group.queries):
@@ -174,20 +181,10 @@ def test_training_scores_equal_the_scorer(data: Path) -> None:
         assert trained[row].tolist() == pytest.approx(served, abs=0.1)
 
 
-def test_groups_label_the_passage_of_each_question_and_mask_other_holders(data: Path) -> None:
-    passages, questions = read_squad(data)
-    sampler = GroupSampler(passages, questions, queries=3, negatives=2, seed=1)
-    group = sampler.sample(4)
-    assert group.labels.sum(axis=1).tolist() == [1.0, 1.0, 1.0]
-    assert group.known[group.labels > 0].all()
-    assert sampler.sample(4).queries == group.queries
-    assert len({p.doc_id for p in group.passages}) == len(group.passages)
-
-
 def test_stage1_adapter_trains_and_is_used(data: Path, tmp_path: Path) -> None:
     stage1.main(
         ["--data", str(data), "--out", str(tmp_path), "--steps", "2", "--queries", "2"]
-        + ["--negatives", "2", "--learning-rate", "1e-2", "--save-steps", "2"]
+        + ["--negatives", "2", "--learning-rate", "1e-2", "--save-steps", "2", "--wiki", "0"]
     )
     adapter = tmp_path / "adapter"
     assert json.loads((adapter / "training.json").read_text())["steps_done"] == 2
@@ -199,3 +196,40 @@ def test_stage1_adapter_trains_and_is_used(data: Path, tmp_path: Path) -> None:
     assert adapted.info().stage1_adapter_sha256
     scores = adapted.scorer.score("why tides", passages)
     assert any(abs(a.score - b.score) > 0.05 for a, b in zip(bare, scores, strict=True))
+
+
+def test_what_is_trained_through_rounding_is_what_is_served(data: Path, tmp_path: Path) -> None:
+    """Training's forward pass and the 4-bit student built from the saved adapter agree."""
+    profile = load_profile("mini").stage1
+    weights = resolve_weights(profile.base, load_profile("mini").folder)
+    base_model = load_base(weights, kind="encoder", quantization="bf16", device="cpu")
+    adapter = LoraConfig(
+        r=4, lora_alpha=8, target_modules=stage1.TARGETS, exclude_modules=".*pooler.*"
+    )
+    torch.manual_seed(0)
+    model = get_peft_model(base_model, adapter)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+    model.save_pretrained(tmp_path)
+    passages, questions = read_squad(data)
+    sampler = GroupSampler(cut_passages(passages, 0), questions, queries=2, negatives=2, seed=0)
+    served = load_student("mini", "nf4", stage1_adapter=str(tmp_path)).scorer
+    assert isinstance(served, BiEncoderScorer)
+    rows = stage1.GroupDataset(sampler, served.tokenizer, profile, 1)[0]
+
+    def score() -> torch.Tensor:
+        with torch.inference_mode():
+            sides = [stage1.embed(model, rows[side]) for side in ("queries", "passages")]
+            return stage1.compare(*sides, profile)
+
+    exact = score()
+    with train_through_rounding(model):
+        rounded = score()
+    assert torch.equal(score(), exact)
+    group = sampler.sample(0)
+    four_bit = torch.tensor(
+        [[s.score for s in served.score(query, group.passages)] for query in group.queries]
+    )
+    assert (rounded - four_bit).abs().max() < 0.1
+    assert (exact - four_bit).abs().max() > 2 * (rounded - four_bit).abs().max()

@@ -2,8 +2,9 @@
 
 Takes a query and passages, returns `PassageScore`s with sentence scores. The logit is
 scale x (w x cosine of mean-pooled embeddings + (1 - w) x late interaction), where late
-interaction is the mean over query tokens of the maximum cosine to a passage token
-(ColBERT's MaxSim, arXiv 2004.12832, averaged). Knows nothing of BM25 or stage 2.
+interaction is the mean over the query's tokens of the maximum cosine to a passage token
+(ColBERT's MaxSim, arXiv 2004.12832, averaged). Special tokens take no part in it, so that every
+match is one of words. Knows nothing of BM25 or stage 2.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ CACHED_PASSAGES = 2048
 class Encoding:
     """One encoded text.
 
-    tokens: [length, hidden] unit vectors; pooled: [hidden] unit vector; sentences: for each
-    sentence its character span (start, end) and the tokens [first, last) that lie in it.
+    tokens: [tokens, hidden] unit vectors, special tokens left out; pooled: [hidden] unit vector;
+    sentences: for each sentence its character span (start, end) and the rows [first, last) of
+    `tokens` that lie in it; length: tokens read, special ones included.
     """
 
     tokens: torch.Tensor
     pooled: torch.Tensor
     sentences: tuple[tuple[int, int, int, int], ...]
+    length: int
     truncated: bool
 
 
@@ -50,6 +53,11 @@ class _Tokenized:
     text_start: int
     ids: list[int]
     offsets: list[tuple[int, int]]
+
+    def words(self) -> list[int]:
+        """Positions of the tokens that stand for text; all of them where none does."""
+        found = [place for place, (first, last) in enumerate(self.offsets) if first < last]
+        return found or list(range(len(self.ids)))
 
 
 class BiEncoderScorer:
@@ -146,9 +154,10 @@ class BiEncoderScorer:
         unit_pooled = torch.nn.functional.normalize(pooled, dim=-1)
         return [
             Encoding(
-                tokens=unit_tokens[row, : len(text.ids)].clone(),
+                tokens=unit_tokens[row, text.words()],
                 pooled=unit_pooled[row],
                 sentences=_locate_sentences(text),
+                length=len(text.ids),
                 truncated=bool(text.text[max(end for _, end in text.offsets) :].strip()),
             )
             for row, text in enumerate(texts)
@@ -162,7 +171,7 @@ class BiEncoderScorer:
         return PassageScore(
             doc_id=passage.doc_id,
             score=scale * (weight * pooled + (1 - weight) * late),
-            passage_tokens=len(encoding.tokens),
+            passage_tokens=encoding.length,
             truncated=encoding.truncated,
             sentences=tuple(
                 SentenceScore(
@@ -183,17 +192,17 @@ class BiEncoderScorer:
 
 
 def _locate_sentences(text: _Tokenized) -> tuple[tuple[int, int, int, int], ...]:
-    """The passage's sentences, spans counted in its own text, with their token ranges.
+    """The passage's sentences, spans counted in its own text, with their rows of word tokens.
 
-    Sentences that lie wholly beyond the tokens read are left out; special tokens have an empty
-    span and belong to none.
+    Sentences that lie wholly beyond the tokens read are left out.
     """
     located = []
     shift = text.text_start
+    spans = [text.offsets[place] for place in text.words()]
     for start, end in split_sentences(text.text[shift:]):
         inside = [
-            token
-            for token, (first, last) in enumerate(text.offsets)
+            row
+            for row, (first, last) in enumerate(spans)
             if first < last and first >= start + shift and last <= end + shift
         ]
         if inside:

@@ -12,13 +12,12 @@ through repacked weights are wrong. So all adapters of a base are added before i
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from bitsandbytes.nn import Linear4bit
+from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import (
@@ -206,16 +205,38 @@ def add_adapter(model: PreTrainedModel | PeftModel, weights: str, name: str) -> 
     return model.eval()
 
 
-def merge_adapter(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """`model` with its adapter worked into the weights, which are quantised again in 4 bits."""
-    if not isinstance(model, PeftModel):
-        return model
-    with warnings.catch_warnings():
-        # peft warns of the rounding; benchmarks/quality.py measures what it does.
-        warnings.filterwarnings("ignore", message="Merge lora module to 4-bit")
-        merged = model.merge_and_unload()
-    keep_unpacked(merged)
+def merge_adapter(
+    model: PreTrainedModel | PeftModel, quantization: Quantization
+) -> PreTrainedModel:
+    """An unquantised `model` with its adapter worked into the weights, and these then held as
+    `quantization` says. One rounding instead of two, and the one the adapter was trained with
+    (reranker/training/rounding.py)."""
+    merged = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    if quantization == "nf4":
+        _quantize_layers(merged)
     return merged.eval()
+
+
+def _quantize_layers(model: PreTrainedModel) -> None:
+    """Puts a Linear4bit in the place of every linear layer but the heads."""
+    layers = {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, torch.nn.Linear)
+        and not set(name.split(".")) & set(UNQUANTIZED_MODULES)
+    }
+    for name, layer in layers.items():
+        packed = Linear4bit(
+            layer.in_features,
+            layer.out_features,
+            bias=layer.bias is not None,
+            compute_dtype=layer.weight.dtype,
+            quant_type="nf4",
+        )
+        packed.weight = Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
+        packed.bias = layer.bias
+        model.set_submodule(name, packed.to(layer.weight.device))
+    keep_unpacked(model)
 
 
 def _match_dtype(model: PeftModel) -> None:

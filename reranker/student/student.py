@@ -149,7 +149,14 @@ class Student:
                 self._hashes[stage] = hash_adapter(str(folder))
         return self._hashes.get(stage, "")
 
-    def _load(self, key: str, base: str, kind: str, stages: tuple[str, ...]) -> PreTrainedModel:
+    def _load(
+        self,
+        key: str,
+        base: str,
+        kind: str,
+        stages: tuple[str, ...],
+        quantization: Quantization | None = None,
+    ) -> PreTrainedModel:
         """A base with the adapters of `stages`, all added before it first runs (see load.py)."""
         if key not in self._models:
             options: dict[str, Any] = {}
@@ -159,7 +166,7 @@ class Student:
             model = load_base(
                 self._resolve(base),
                 kind=kind,
-                quantization=self.quantization,
+                quantization=quantization or self.quantization,
                 device=self.device,
                 **options,
             )
@@ -176,7 +183,7 @@ class Student:
         tokenizer = load_tokenizer(self._resolve(stage1.base))
         if stage1.form == "biencoder":
             # Nothing else uses this base, so its adapter can become part of it: a third faster.
-            model = merge_adapter(self._load(STAGE1, stage1.base, "encoder", (STAGE1,)))
+            model = merge_adapter(self._load_plain(), self.quantization)
             self._models[STAGE1] = model
             return BiEncoderScorer(model, tokenizer, stage1, cached_passages=self._cached_passages)
         if tokenizer.pad_token is None:
@@ -196,6 +203,11 @@ class Student:
             ).logits
 
         return CrossEncoderScorer(classify, tokenizer, stage1)
+
+    def _load_plain(self) -> PreTrainedModel:
+        """Stage 1's base and adapter, not quantised yet."""
+        stored: Quantization = "bf16" if self.quantization == "nf4" else self.quantization
+        return self._load(STAGE1, self.profile.stage1.base, "encoder", (STAGE1,), stored)
 
     def _read_head(self) -> torch.Tensor | None:
         """The head that stage 1's adapter carries."""

@@ -100,12 +100,14 @@ def hybrid_loss(
     alpha: float = ALPHA,
     temperature: float = TEMPERATURE,
     mask: Tensor | None = None,
+    known: Tensor | None = None,
 ) -> HybridLoss:
     """DeAR's stage-1 objective: (1 - α) · main + α · T² · KL(teacher ‖ student).
 
     main: "ce" on `labels`; "ranknet" on `ranknet_targets` (the teacher's scores when None);
     "ce+ranknet" is the mean of both, as in the published code. T² stands inside
-    kl_distillation_loss and is applied there once. Source: DeAR, arXiv 2508.16998.
+    kl_distillation_loss and is applied there once. known: passages whose label is certain; only
+    these count in the cross-entropy. Source: DeAR, arXiv 2508.16998.
     Raises InputError for an alpha outside [0, 1], an unknown main, or cross-entropy without
     labels; ValueError when shapes differ.
     """
@@ -117,7 +119,8 @@ def hybrid_loss(
     if main != "ranknet":
         if labels is None:
             raise InputError(f"expected labels for main {main!r}, got none; use main 'ranknet'")
-        cross_entropy = cross_entropy_loss(scores, labels, mask)
+        certain = mask if known is None else known if mask is None else mask & known
+        cross_entropy = cross_entropy_loss(scores, labels, certain)
     if main != "ce":
         targets = teacher_scores if ranknet_targets is None else ranknet_targets
         ranknet = ranknet_loss(scores, targets, mask)

@@ -1,8 +1,8 @@
 """Stage-1 training: a LoRA adapter on the quantised base, distilled from a frozen teacher.
 
 Takes SQuAD and a bi-encoder student, writes an adapter folder. The objective is the paper's:
-(1 - alpha) x (cross-entropy + RankNet) + alpha x T^2 x KL from the teacher. The teacher is the
-same base unquantised and unadapted, its scores blended with BM25. Knows nothing of stage 2.
+(1 - alpha) x (cross-entropy + RankNet) + alpha x T^2 x KL from the teacher (see teacher.py).
+Knows nothing of stage 2.
 
     python -m reranker.training.stage1 --data DIR --out DIR [--steps N] [--main ce+ranknet]
 
@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +27,29 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from reranker.config import Stage1Profile, load_profile
 from reranker.student.load import choose_device, keep_unpacked, load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
+from reranker.training.chunks import cut_passages
 from reranker.training.groups import GroupSampler, QueryGroup
 from reranker.training.losses import hybrid_loss
+from reranker.training.rounding import train_through_rounding
 from reranker.training.schedule import (
     add_schedule_options,
     make_arguments,
     run_training,
     save_adapter,
 )
-from reranker.training.sources import read_squad
+from reranker.training.sources import read_squad, read_wiki
+from reranker.training.teacher import teach
 
 logger = logging.getLogger(__name__)
 
-# The paper: LoRA r 32, alpha 64, dropout 0.1 on the attention and feed-forward projections.
-# A base of 384 hidden units needs less room; the ratio and the dropout are kept.
+ROUNDED = "nf4-merged"
+# Few adapter weights and many data: the base's own dropout would only cost, a quarter of a step.
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+ROWS_TOGETHER = 16
+"""Texts that share one forward pass; padding a group to its longest costs half as much."""
+
+# The paper: LoRA r 32, alpha 64 on the attention and feed-forward projections. A base of 384
+# hidden units needs less room; the ratio is kept.
 TARGETS = r".*(query|key|value|attention\.output\.dense|intermediate\.dense|output\.dense)$"
 
 
@@ -76,41 +87,65 @@ class GroupDataset(torch.utils.data.Dataset[dict[str, Any]]):
 
     def _tokenize(self, texts: list[str], limit: int) -> dict[str, torch.Tensor]:
         batch = self.tokenizer(
-            texts, padding=True, truncation=True, max_length=limit, return_tensors="pt"
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=limit,
+            return_special_tokens_mask=True,
+            return_tensors="pt",
         )
-        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        words = batch["attention_mask"] * (1 - batch["special_tokens_mask"])
+        return {
+            "input_ids": batch["input_ids"],
+            "attention_mask": batch["attention_mask"],
+            "words": words,
+        }
 
 
-def score_all(
-    model: torch.nn.Module,
-    queries: dict[str, torch.Tensor],
-    passages: dict[str, torch.Tensor],
-    profile: Stage1Profile,
-) -> torch.Tensor:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Embedded:
+    """Texts as the model sees them: unit token vectors [texts, length, hidden], which of them
+    stand for words [texts, length], unit pooled vectors [texts, hidden]."""
+
+    tokens: torch.Tensor
+    words: torch.Tensor
+    pooled: torch.Tensor
+
+
+def embed(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> Embedded:
+    """`batch` (see GroupDataset) through the model, rows of like length together."""
+    mask = batch["attention_mask"]
+    lengths = mask.sum(1)
+    order = lengths.argsort()
+    parts = []
+    for rows in order.split(ROWS_TOGETHER):
+        length = int(lengths[rows].max())
+        hidden = model(
+            input_ids=batch["input_ids"][rows, :length], attention_mask=mask[rows, :length]
+        ).last_hidden_state.float()
+        parts.append(torch.nn.functional.pad(hidden, (0, 0, 0, mask.shape[1] - length)))
+    hidden = torch.cat(parts)[order.argsort()]
+    shown = mask.to(hidden.dtype)[..., None]
+    pooled = (hidden * shown).sum(1) / shown.sum(1)
+    normalize = torch.nn.functional.normalize
+    return Embedded(
+        tokens=normalize(hidden, dim=-1),
+        words=batch["words"].bool(),
+        pooled=normalize(pooled, dim=-1),
+    )
+
+
+def compare(queries: Embedded, passages: Embedded, profile: Stage1Profile) -> torch.Tensor:
     """Logits of every query against every passage, [queries, passages]; the same formula as
     BiEncoderScorer, differentiable."""
-    query_tokens, query_pooled = _embed(model, queries)
-    passage_tokens, passage_pooled = _embed(model, passages)
-    similarity = torch.einsum("qih,pjh->qpij", query_tokens, passage_tokens)
-    hidden = ~passages["attention_mask"].bool()
-    similarity = similarity.masked_fill(hidden[None, :, None, :], float("-inf"))
+    similarity = torch.einsum("qih,pjh->qpij", queries.tokens, passages.tokens)
+    similarity = similarity.masked_fill(~passages.words[None, :, None, :], float("-inf"))
     best = similarity.amax(dim=-1)
-    counted = queries["attention_mask"].to(best.dtype)[:, None, :]
+    counted = queries.words.to(best.dtype)[:, None, :]
     late = (best * counted).sum(-1) / counted.sum(-1)
-    pooled = query_pooled @ passage_pooled.T
+    pooled = queries.pooled @ passages.pooled.T
     weight = profile.pooled_weight
     return profile.scale * (weight * pooled + (1 - weight) * late)
-
-
-def _embed(
-    model: torch.nn.Module, batch: dict[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit token vectors [texts, length, hidden] and unit pooled vectors [texts, hidden]."""
-    hidden = model(**batch).last_hidden_state.float()
-    mask = batch["attention_mask"].to(hidden.dtype)[..., None]
-    pooled = (hidden * mask).sum(1) / mask.sum(1)
-    normalize = torch.nn.functional.normalize
-    return normalize(hidden, dim=-1), normalize(pooled, dim=-1)
 
 
 class DistillationTrainer(Trainer):
@@ -130,10 +165,12 @@ class DistillationTrainer(Trainer):
     def compute_loss(
         self, model: torch.nn.Module, inputs: dict[str, Any], **options: Any
     ) -> torch.Tensor:
-        scores = score_all(model, inputs["queries"], inputs["passages"], self.profile)
+        queries, passages = inputs["queries"], inputs["passages"]
+        scores = compare(embed(model, queries), embed(model, passages), self.profile)
         with torch.no_grad():
-            taught = score_all(self.teacher, inputs["queries"], inputs["passages"], self.profile)
-            taught = taught + self.objective.bm25_weight * _match_spread(inputs["bm25"], taught)
+            shown = embed(self.teacher, passages)
+            taught = compare(embed(self.teacher, queries), shown, self.profile)
+            taught = teach(taught, inputs["bm25"], shown.pooled, self.objective.bm25_weight)
         loss = hybrid_loss(
             scores,
             teacher_scores=taught,
@@ -141,16 +178,9 @@ class DistillationTrainer(Trainer):
             main=self.objective.main,
             alpha=self.objective.alpha,
             temperature=self.objective.temperature,
-            mask=inputs["known"],
+            known=inputs["known"],
         )
         return loss.total
-
-
-def _match_spread(scores: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """`scores` z-scored per query and given the spread of `like`."""
-    centred = scores - scores.mean(dim=1, keepdim=True)
-    spread = scores.std(dim=1, keepdim=True).clamp_min(1e-6)
-    return centred / spread * like.std(dim=1, keepdim=True)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -160,13 +190,15 @@ def train(options: argparse.Namespace) -> None:
     stage1 = replace(profile.stage1, max_passage_tokens=options.max_passage_tokens)
     weights = resolve_weights(stage1.base, profile.folder)
     device = choose_device()
-    base = load_base(weights, kind="encoder", quantization=options.quantization, device=device)
+    rounded = options.quantization == ROUNDED
+    stored = "bf16" if rounded else options.quantization
+    base = load_base(weights, kind="encoder", quantization=stored, device=device, **NO_DROPOUT)
     keep_unpacked(base)
     teacher = load_base(weights, kind="encoder", quantization="bf16", device=device)
     adapter = LoraConfig(
         r=options.rank,
         lora_alpha=2 * options.rank,
-        lora_dropout=0.1,
+        lora_dropout=0.0,
         target_modules=TARGETS,
         exclude_modules=r".*pooler.*",
         task_type="FEATURE_EXTRACTION",
@@ -174,11 +206,13 @@ def train(options: argparse.Namespace) -> None:
     model = get_peft_model(base, adapter, adapter_name="default")
     model.print_trainable_parameters()
     passages, questions = read_squad(options.data)
+    wiki = islice(read_wiki(options.data), options.wiki)
     sampler = GroupSampler(
-        passages,
+        cut_passages([*passages, *wiki], options.seed),
         questions,
         queries=options.queries,
         negatives=options.negatives,
+        made_share=options.made_share,
         seed=options.seed,
     )
     trainer = DistillationTrainer(
@@ -196,7 +230,8 @@ def train(options: argparse.Namespace) -> None:
         train_dataset=GroupDataset(sampler, load_tokenizer(weights), stage1, options.steps),
         data_collator=_take_only,
     )
-    run_training(trainer, options)
+    with train_through_rounding(model) if rounded else nullcontext():
+        run_training(trainer, options)
     save_adapter(trainer, options, stage1.base)
 
 
@@ -210,16 +245,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with squad/")
     parser.add_argument("--student", default="mini")
-    parser.add_argument("--quantization", choices=("nf4", "bf16", "fp32"), default="nf4")
+    parser.add_argument(
+        "--quantization", choices=(ROUNDED, "nf4", "bf16", "fp32"), default=ROUNDED,
+        help=f"of the base; {ROUNDED}: base and adapter together, rounded as they are served",
+    )  # fmt: skip
     parser.add_argument("--main", choices=("ce", "ranknet", "ce+ranknet"), default="ce+ranknet")
     parser.add_argument("--alpha", type=float, default=0.1, help="weight of the KL part")
     parser.add_argument("--temperature", type=float, default=2.0)
-    parser.add_argument("--bm25-weight", type=float, default=0.3, help="BM25 in the teacher")
+    parser.add_argument("--bm25-weight", type=float, default=0.1, help="BM25 in the teacher")
     parser.add_argument("--rank", type=int, default=16, help="of the LoRA matrices")
-    parser.add_argument("--queries", type=int, default=8, help="queries in a group")
-    parser.add_argument("--negatives", type=int, default=3, help="passages drawn per query")
+    parser.add_argument("--queries", type=int, default=12, help="queries in a group")
+    parser.add_argument("--negatives", type=int, default=4, help="passages drawn per query")
+    parser.add_argument("--made-share", type=float, default=0.4, help="queries made from chunks")
+    parser.add_argument("--wiki", type=int, default=40_000, help="wiki paragraphs beside SQuAD")
     parser.add_argument("--max-passage-tokens", type=int, default=160)
-    add_schedule_options(parser, steps=300, learning_rate=1e-4, batch=1)
+    add_schedule_options(parser, steps=1500, learning_rate=1e-4, batch=1)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train(options)
