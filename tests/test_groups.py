@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from reranker.training.chunks import CHUNK_CHARS, cut_passages
+from reranker.training.ensemble import NEIGHBOURS, SMOOTHED_SHARE, teach
 from reranker.training.groups import GroupSampler
 from reranker.training.queries import (
     vary_query,
@@ -17,7 +18,6 @@ from reranker.training.queries import (
     write_topic_query,
 )
 from reranker.training.sources import Question
-from reranker.training.teacher import NEIGHBOURS, SMOOTHED_SHARE, teach
 from reranker.types import Passage
 
 SUBJECTS = ("tides", "rust", "bread", "echoes", "glaciers", "soap", "lightning", "yeast")

@@ -109,7 +109,10 @@ def train(options: argparse.Namespace) -> None:
         adam_beta2=0.98,
         logging_steps=50,
     )
-    model = LlamaForCausalLM(build_config(tokenizer, options.hidden, options.layers))
+    if options.init:
+        model = LlamaForCausalLM.from_pretrained(options.init, dtype=torch.float32)
+    else:
+        model = LlamaForCausalLM(build_config(tokenizer, options.hidden, options.layers))
     logger.info("%.2fM parameters", sum(p.numel() for p in model.parameters()) / 1e6)
     trainer = Trainer(model=model, args=arguments, train_dataset=PackedRows(options.rows))
     run_training(trainer, options)
@@ -144,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     packing.set_defaults(run=pack)
     training = commands.add_parser("train", help="from scratch, or on from the last checkpoint")
     training.add_argument("--rows", type=Path, required=True)
+    training.add_argument("--init", type=Path, help="a base to begin with, same tokenizer")
     training.add_argument("--decay-steps", type=int, default=1_000)
     training.add_argument("--hidden", type=int, default=256)
     training.add_argument("--layers", type=int, default=6)

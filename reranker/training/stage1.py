@@ -1,7 +1,7 @@
 """Stage-1 training: a LoRA adapter on the quantised base, distilled from a frozen teacher.
 
 Takes SQuAD and a bi-encoder student, writes an adapter folder. The objective is the paper's:
-(1 - alpha) x (cross-entropy + RankNet) + alpha x T^2 x KL from the teacher (see teacher.py).
+(1 - alpha) x (cross-entropy + RankNet) + alpha x T^2 x KL from the teacher (see ensemble.py).
 Knows nothing of stage 2.
 
     python -m reranker.training.stage1 --data DIR --out DIR [--steps N] [--main ce+ranknet]
@@ -28,6 +28,7 @@ from reranker.config import Stage1Profile, load_profile
 from reranker.student.load import choose_device, keep_unpacked, load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.training.chunks import cut_passages
+from reranker.training.ensemble import teach
 from reranker.training.groups import GroupSampler, QueryGroup
 from reranker.training.losses import hybrid_loss
 from reranker.training.rounding import train_through_rounding
@@ -38,13 +39,13 @@ from reranker.training.schedule import (
     save_adapter,
 )
 from reranker.training.sources import read_squad, read_wiki
-from reranker.training.teacher import teach
+from reranker.types import Quantization
 
 logger = logging.getLogger(__name__)
 
 ROUNDED = "nf4-merged"
 # Few adapter weights and many data: the base's own dropout would only cost, a quarter of a step.
-NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+NO_DROPOUT: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 ROWS_TOGETHER = 16
 """Texts that share one forward pass; padding a group to its longest costs half as much."""
 
@@ -191,7 +192,7 @@ def train(options: argparse.Namespace) -> None:
     weights = resolve_weights(stage1.base, profile.folder)
     device = choose_device()
     rounded = options.quantization == ROUNDED
-    stored = "bf16" if rounded else options.quantization
+    stored: Quantization = "bf16" if rounded else options.quantization
     base = load_base(weights, kind="encoder", quantization=stored, device=device, **NO_DROPOUT)
     keep_unpacked(base)
     teacher = load_base(weights, kind="encoder", quantization="bf16", device=device)
