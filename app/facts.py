@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
 from reranker.digest import INSTRUCTION
@@ -151,10 +152,19 @@ def list_settings(trace: RankingTrace) -> tuple[tuple[str, str], ...]:
 
 def describe_origin(trace: RankingTrace) -> str:
     """When, over what and by which student a ranking was made, and whether it came to its end."""
-    student, created = trace.student, trace.created or "an unknown time"
+    student, created = trace.student, describe_time(trace.created)
     by = f"by student {student.name} ({student.quantization}{_name_device(trace)})"
     ended = "" if trace.complete else " It ended early: the last stages are missing."
     return f"Ranked {created} over {trace.corpus_id} {by}.{ended}"
+
+
+def describe_time(created: str) -> str:
+    """2026-11-23 20:25 UTC; a time that is none, which a file may hold, as it stands there."""
+    try:
+        time = datetime.fromisoformat(created).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return shorten(created, 40) or "at an unknown time"
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def _name_device(trace: RankingTrace) -> str:

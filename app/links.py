@@ -103,9 +103,7 @@ def find_address(trace: RankingTrace, library: Library) -> Address:
 def _is_offered(trace: RankingTrace, library: Library) -> bool:
     """An uploaded file may be called what a bundled corpus is called: the hash decides."""
     known = any(trace.corpus_id == info.corpus_id for info in library.corpora)
-    return known and (
-        library.open_source(trace.corpus_id).corpus.sha256 == trace.corpus_sha256
-    )
+    return known and (library.open_source(trace.corpus_id).corpus.sha256 == trace.corpus_sha256)
 
 
 def write_link(address: Address) -> str:
@@ -125,7 +123,7 @@ def read_link(
     values: Mapping[str, str], library: Library
 ) -> tuple[Address | None, tuple[Refusal, ...]]:
     """What a link asks for, defaults in place of what was refused; None where it asks nothing."""
-    asked = {name: values[name] for name in WORDS if name in values}
+    asked = {name: values[name] for name in WORDS if values.get(name, "").strip()}
     if not asked:
         return None, ()
     allowed = list_allowed(library)
@@ -135,7 +133,7 @@ def read_link(
         try:
             taken[name] = _read_value(name, value, allowed)
         except InputError as error:
-            refusals.append(Refusal(name=name, why=str(error)))
+            refusals.append(Refusal(name=name, why=str(error).rstrip(".?")))
     address = Address(
         **{
             "corpus": library.corpora[0].corpus_id,

@@ -1,7 +1,7 @@
 """What one visitor's page holds: the run under way, the passages they brought along, its rankings.
 
-Takes the session key Gradio gives every open page; returns tickets, sources and the history. Nothing here
-is shared between two keys. Knows neither students nor HTML.
+Takes the session key Gradio gives every open page; returns tickets, sources and the history.
+Nothing here is shared between two keys. Knows neither students nor HTML.
 """
 
 from __future__ import annotations
