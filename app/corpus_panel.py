@@ -47,5 +47,5 @@ def build_corpus_panel(events: RankEvents, chooser: Any) -> None:
         "concurrency_limit": 4,
         "api_visibility": "private",
     }
-    words.input(**options)
+    words.change(**options)
     chooser.change(**options)

@@ -105,10 +105,10 @@ def _render_other(rank: int, other: int | None, side: int) -> str:
     if other is None:
         return f'<span class="other alone">{"gone" if side == 0 else "new"}</span>'
     if other == rank:
-        return '<span class="other">=</span>'
+        return '<span class="other">same</span>'
     risen = (other < rank) if side == 0 else (rank < other)
-    word = "to" if side == 0 else "from"
     return (
-        f'<span class="other {"risen" if risen else "fallen"}">{"▲" if risen else "▼"} '
-        f"{abs(other - rank)} <span>{word} {other}</span></span>"
+        f'<span class="other">{"to" if side == 0 else "from"} {other} '
+        f'<b class="{"risen" if risen else "fallen"}">{"▲" if risen else "▼"} '
+        f"{abs(other - rank)}</b></span>"
     )
