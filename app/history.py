@@ -28,11 +28,18 @@ class Entry:
     saved: bool = False
 
     @property
+    def query(self) -> str:
+        return shorten(" ".join(self.trace.query.text.split()), NAME_CHARS)
+
+    @property
+    def origin(self) -> str:
+        """From where it is and how it was ranked, in a few words."""
+        return ("saved trace · " if self.saved else "") + describe_run(self.trace)
+
+    @property
     def name(self) -> str:
         """What tells it from the others of its page, in one line."""
-        query = shorten(" ".join(self.trace.query.text.split()), NAME_CHARS)
-        origin = "saved trace · " if self.saved else ""
-        return f"{self.number}. {query} · {origin}{describe_run(self.trace)}"
+        return f"{self.number}. {self.query} · {self.origin}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -95,7 +95,8 @@ def _render_column(entry: Entry, ranks: dict[Passage, Ranks], side: int) -> str:
     hidden = len(trace.final_order) - len(rows)
     more = f'<p class="note">{hidden} more are not shown.</p>' if hidden > 0 else ""
     return (
-        f'<div><h3 dir="auto">{escape(entry.name)}</h3><ol class="side">{"".join(rows)}</ol>'
+        f'<div><h3 dir="auto">{entry.number}. {escape(entry.query)}</h3>'
+        f'<p class="note">{escape(entry.origin)}</p><ol class="side">{"".join(rows)}</ol>'
         f"{more}</div>"
     )
 
