@@ -11,10 +11,11 @@ import base64
 import hashlib
 import re
 
-from app.facts import describe_origin, list_settings, shorten
+from app.facts import shorten
 from app.html import escape, render_cards, render_message, render_strip
 from app.html_charts import render_flow, render_scores, render_terms, style_flow
 from app.messages import Message, describe_stage2
+from app.origin import describe_origin, list_settings
 from reranker.config import ASSETS
 from reranker.types import RankingTrace
 

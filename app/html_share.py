@@ -6,9 +6,10 @@ component and no session; app/share.js makes the link's button work.
 
 from __future__ import annotations
 
-from app.facts import list_settings, name_apart, shorten
+from app.facts import name_apart, shorten
 from app.history import Entry
 from app.html import escape
+from app.origin import list_settings
 from reranker.evaluation.agreement import PERSISTENCE, Agreement
 from reranker.types import Passage, RankingTrace
 

@@ -13,18 +13,19 @@ import gradio as gr
 
 from app import messages
 from app.advanced import make_stages
-from app.facts import describe_origin
+from app.history import MAX_BYTES
 from app.html import render_message
 from app.html_share import render_side_by_side
 from app.links import WORDS, Address, Refusal, find_address, read_link
 from app.messages import Message, Tone, explain_error, join_sentences
+from app.origin import describe_origin
 from app.rank_events import SKIP, Choices, RankEvents, Screen, find_key, show_history
 from reranker.errors import InputError, TraceError
 from reranker.evaluation.agreement import compare_orders
 from reranker.trace import read_trace
 from reranker.types import RankingTrace
 
-MAX_FILE_BYTES = 16 * 2**20
+MAX_FILE_BYTES = MAX_BYTES
 MAX_HITS = 1_000
 MAX_READINGS = 1_000
 """What a page can show of a trace; the command line takes larger ones."""
