@@ -34,7 +34,7 @@ class SharePanel(NamedTuple):
 
 def build_share_panel() -> SharePanel:
     """Adds the drawer to the Blocks that is being built."""
-    with gr.Accordion("Earlier rankings and saved traces", open=False, elem_id="share") as drawer:
+    with gr.Accordion("Earlier and saved rankings", open=False, elem_id="share") as drawer:
         with gr.Row():
             with gr.Column(scale=6, min_width=320):
                 first = gr.Dropdown(

@@ -159,7 +159,7 @@ def test_hostile_text_is_inert_in_a_saved_trace_its_report_and_beside_another(
     expect(page.locator("#status")).to_contain_text("A saved trace")
     assert len(fake_page.ranks()) == 2
     report = save_file(page, "#report-file", tmp_path / "hostile.html")
-    open_drawer(page, "Earlier rankings")
+    open_drawer(page, "Earlier and saved rankings")
     page.locator("#history-beside").click()
     expect(page.locator("#sides ol")).to_have_count(2)
     assert page.locator("#results img, #results script, #share img, #share script").count() == 0
@@ -278,7 +278,7 @@ def test_two_rankings_of_a_page_stand_side_by_side_and_no_other_page_sees_them(
     page = fake_page.page
     first = rank(fake_page, QUERY)
     second = rank(fake_page, "soap for greasy plates")
-    open_drawer(page, "Earlier rankings")
+    open_drawer(page, "Earlier and saved rankings")
     page.locator("#history-beside").click()
     columns = page.locator("#sides .columns > div")
     expect(columns).to_have_count(2)
@@ -292,7 +292,7 @@ def test_two_rankings_of_a_page_stand_side_by_side_and_no_other_page_sees_them(
     assert fake_page.doc_ids() == first
     expect(page.get_by_label("Query", exact=True)).to_have_value(QUERY)
     other = open_visit(browser, fake_url)
-    open_drawer(other.page, "Earlier rankings")
+    open_drawer(other.page, "Earlier and saved rankings")
     other.page.locator("#history-again").click()
     expect(other.page.locator("#history-error")).to_contain_text("Choose a ranking first")
     assert other.page.locator(".card").count() == 0
@@ -341,7 +341,7 @@ def test_drawers_and_columns_fit_a_narrow_window(browser: Browser, fake_url: str
     visit = open_visit(browser, fake_url, width=390, height=844)
     rank(visit, QUERY)
     rank(visit, OTHER)
-    for name in ("Look into the corpus", "Earlier rankings"):
+    for name in ("Look into the corpus", "Earlier and saved rankings"):
         open_drawer(visit.page, name)
     visit.page.locator("#history-beside").click()
     expect(visit.page.locator("#sides ol")).to_have_count(2)
