@@ -13,10 +13,8 @@ import gradio as gr
 
 from app import messages
 from app.examples import MAX_EXAMPLES, Example, list_examples
-from app.exports import write_report, write_table, write_trace, write_trec
 from app.facts import describe_flow
 from app.figures import draw_flow, draw_scores
-from app.history import History
 from app.html import (
     clean_stream,
     render_cards,
@@ -25,10 +23,10 @@ from app.html import (
     render_note,
     render_strip,
 )
-from app.html_share import render_link
 from app.library import Library, Source
-from app.links import AS_PROFILE, find_address, write_link
+from app.links import AS_PROFILE
 from app.messages import Message, explain_error
+from app.offers import offer_ranking, withdraw_ranking
 from app.plots import make_plot
 from app.ranking import RankJob, RankView, check_query, stream_views
 from app.session import Sessions
@@ -38,12 +36,6 @@ from reranker.retrieval import build_retriever
 from reranker.types import RankingTrace, RankSettings
 
 SKIP = gr.skip()
-WRITERS = {
-    "report_file": write_report,
-    "trace_file": write_trace,
-    "trec_file": write_trec,
-    "table_file": write_table,
-}
 
 
 class Screen(NamedTuple):
@@ -212,39 +204,9 @@ class RankEvents:
                 strip=render_strip(view.trace),
             )
         if view.over:
-            return screen._replace(**self._make_files(view, key), **self._make_shared(view, key))
-        return screen._replace(**_take_away_files()) if view.changed == "order" else screen
-
-    def _make_shared(self, view: RankView, key: str) -> dict[str, Any]:
-        try:
-            link = render_link(write_link(find_address(view.trace, self.library)))
-        except InputError as error:
-            link = render_link("", str(error))
-        first, second = show_history(self.sessions.history(key))
-        return {"link": link, "first": first, "second": second}
-
-    def _make_files(self, view: RankView, key: str) -> dict[str, Any]:
-        folder = self.sessions.folder(key)
-        files: dict[str, Any] = {"stop": gr.Button(interactive=False)}
-        for name, write in WRITERS.items():
-            try:
-                files[name] = gr.DownloadButton(value=write(view.trace, folder), interactive=True)
-            except InputError:  # TREC cannot hold ids with spaces; the other two can
-                files[name] = gr.DownloadButton(value=None, interactive=False)
-        return files
-
-
-def _take_away_files() -> dict[str, Any]:
-    """While a ranking is being made, nothing of the one before is offered in its place."""
-    return {name: gr.DownloadButton(interactive=False) for name in WRITERS} | {"link": ""}
-
-
-def show_history(history: History) -> tuple[Any, Any]:
-    """Both choosers, the latest ranking first: the one before the latest, and the latest."""
-    choices = [(entry.name, entry.number) for entry in reversed(history.entries)]
-    numbers = [number for _, number in choices]
-    latest, before = (numbers[0], numbers[:2][-1]) if numbers else (None, None)
-    return gr.Dropdown(choices=choices, value=before), gr.Dropdown(choices=choices, value=latest)
+            offered = offer_ranking(view.trace, self.library, self.sessions, key)
+            return screen._replace(stop=gr.Button(interactive=False), **offered)
+        return screen._replace(**withdraw_ranking()) if view.changed == "order" else screen
 
 
 def list_choices(library: Library) -> list[tuple[str, str]]:

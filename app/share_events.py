@@ -18,8 +18,9 @@ from app.html import render_message
 from app.html_share import render_side_by_side
 from app.links import WORDS, Address, Refusal, find_address, read_link
 from app.messages import Message, Tone, explain_error, join_sentences
+from app.offers import show_history
 from app.origin import describe_origin
-from app.rank_events import SKIP, Choices, RankEvents, Screen, find_key, show_history
+from app.rank_events import SKIP, Choices, RankEvents, Screen, find_key
 from reranker.errors import InputError, TraceError
 from reranker.evaluation.agreement import compare_orders
 from reranker.trace import read_trace
