@@ -1,4 +1,4 @@
-"""A ranking as files to take away: the trace, a TREC run, a table.
+"""A ranking as files to take away: the trace, a report, a TREC run, a table.
 
 Takes a trace and a folder, returns paths. Knows no component.
 """
@@ -9,6 +9,7 @@ import csv
 import re
 from pathlib import Path
 
+from app.html_report import render_report
 from reranker.trace import dump_trace
 from reranker.trec import rank_by_position, write_run
 from reranker.types import RankingTrace
@@ -24,6 +25,13 @@ def write_trace(trace: RankingTrace, folder: Path) -> Path:
     """The whole record as JSON; `python -m reranker replay` reads it."""
     path = folder / f"{name_files(trace)}.trace.json"
     path.write_text(dump_trace(trace), encoding="utf-8")
+    return path
+
+
+def write_report(trace: RankingTrace, folder: Path) -> Path:
+    """One HTML file that shows the ranking without this program and without a network."""
+    path = folder / f"{name_files(trace)}.report.html"
+    path.write_text(render_report(trace), encoding="utf-8")
     return path
 
 

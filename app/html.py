@@ -165,7 +165,8 @@ def _render_card(
         note = _render_live(doc_id, live)
     flags = "".join(f"<li>{escape(flag)}</li>" for flag in list_flags(hit, defects))
     return (
-        f'<li class="card{" reading" if live is not None else ""}" data-doc="{escape(doc_id)}">'
+        f'<li class="card{" reading" if live is not None else ""}" id="card-{hit.rank}" '
+        f'data-doc="{escape(doc_id)}">'
         f"{_render_head(hit, trace)}{note}{_render_passage(hit)}"
         f"{f'<ul class=flags>{flags}</ul>' if flags else ''}"
         f"{_render_generation(generation) if generation else ''}</li>"

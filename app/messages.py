@@ -33,6 +33,14 @@ NOTHING_FOUND = (
 WAITING = "Waiting for a turn: one ranking runs at a time."
 STOPPED_WAITING = "Stopped before it began."
 STOPPING = "Stopping…"
+NOTHING_COMPUTED = "Nothing was computed."
+LINK_FILLED = "A link filled in the query and the settings. Nothing runs until you press Run."
+LINK_PARTLY = (
+    "A link filled in what it could; the rest was refused. Nothing runs until you press Run."
+)
+NOT_KEPT = "Choose a ranking first: this page keeps the latest twenty until it is closed."
+SAME_TWICE = "Choose two different rankings to set side by side."
+CLEARED = "This page's rankings are forgotten. The one on the page stays until the next."
 
 _LEADS: tuple[tuple[type[DearError], str], ...] = (
     (QuantizationError, "This quantisation does not work here"),

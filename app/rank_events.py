@@ -13,7 +13,6 @@ import gradio as gr
 
 from app import messages
 from app.examples import MAX_EXAMPLES, Example, list_examples
-from app.exports import write_table, write_trace, write_trec
 from app.facts import describe_flow
 from app.figures import draw_flow, draw_scores
 from app.html import (
@@ -25,18 +24,18 @@ from app.html import (
     render_strip,
 )
 from app.library import Library, Source
+from app.links import AS_PROFILE
 from app.messages import Message, explain_error
+from app.offers import offer_ranking, withdraw_ranking
 from app.plots import make_plot
 from app.ranking import RankJob, RankView, check_query, stream_views
 from app.session import Sessions
 from reranker.corpora import load_corpus, parse_pasted
 from reranker.errors import DearError, InputError
 from reranker.retrieval import build_retriever
-from reranker.types import RankSettings
+from reranker.types import RankingTrace, RankSettings
 
 SKIP = gr.skip()
-AS_PROFILE = "profile"
-"""The choice that leaves the final order to the student's profile."""
 
 
 class Screen(NamedTuple):
@@ -54,9 +53,13 @@ class Screen(NamedTuple):
     flow_note: Any = SKIP
     scores: Any = SKIP
     strip: Any = SKIP
+    report_file: Any = SKIP
     trace_file: Any = SKIP
     trec_file: Any = SKIP
     table_file: Any = SKIP
+    link: Any = SKIP
+    first: Any = SKIP
+    second: Any = SKIP
 
 
 class Choices(NamedTuple):
@@ -85,7 +88,7 @@ class RankEvents:
             check_query(query)
         except InputError as error:
             return None, *Screen(query_error=render_message(explain_error(error)))
-        run_id = self.sessions.begin_run(_key(request))
+        run_id = self.sessions.begin_run(find_key(request))
         return run_id, *Screen(
             query_error="",
             corpus_error="",
@@ -97,13 +100,13 @@ class RankEvents:
     def run(self, request: gr.Request, run_id: int | None, *values: Any) -> Iterator[Screen]:
         """The run's screens; one that changes nothing when its turn comes too late or never began
         (Gradio empties the outputs of a generator that yields nothing)."""
-        ticket = self.sessions.start_run(_key(request), run_id)
+        ticket = self.sessions.start_run(find_key(request), run_id)
         if ticket is None:
             yield Screen()
             return
         choices = Choices(*values)
         try:
-            source = self._find_source(choices.source, _key(request))
+            source = self.find_source(choices.source, find_key(request))
         except DearError as error:
             yield _make_failed(corpus_error=error)
             return
@@ -112,7 +115,9 @@ class RankEvents:
             for view in stream_views(self.library, _make_job(choices, source), ticket.is_cancelled):
                 if ticket.replaced.is_set():
                     return
-                yield self._show(view, shown, _key(request))
+                if view.over:
+                    self.sessions.keep_trace(find_key(request), view.trace)
+                yield self._show(view, shown, find_key(request))
                 shown = frozenset(view.live)
         except InputError as error:
             yield _make_failed(query_error=error)
@@ -123,7 +128,7 @@ class RankEvents:
         A run under way tells its own end: a word from here could arrive after it, or after the
         beginning of the next run, and would then be wrong.
         """
-        if self.sessions.stop_run(_key(request)):
+        if self.sessions.stop_run(find_key(request)):
             return Screen()
         message = Message(text=messages.STOPPED_WAITING, tone="stopped")
         return Screen(status=render_message(message), stop=gr.Button(interactive=False))
@@ -131,7 +136,7 @@ class RankEvents:
     def choose_source(self, source_key: str, request: gr.Request) -> tuple[Any, ...]:
         """The corpus line, its error, and the examples: a button and a note each."""
         try:
-            source = self._find_source(source_key, _key(request))
+            source = self.find_source(source_key, find_key(request))
         except DearError as error:
             return SKIP, render_message(explain_error(error)), *[SKIP] * 2 * MAX_EXAMPLES
         shown: list[Any] = []
@@ -165,14 +170,19 @@ class RankEvents:
 
     def forget(self, request: gr.Request) -> None:
         """The page was closed."""
-        self.sessions.forget(_key(request))
+        self.sessions.forget(find_key(request))
+
+    def show_trace(self, trace: RankingTrace, message: Message, key: str) -> Screen:
+        """A ranking that was made before, exactly as it was."""
+        return self._show(RankView(trace=trace, message=message, over=True), frozenset(), key)
 
     def _offer(self, source: Source, request: gr.Request) -> Any:
-        self.sessions.add_source(_key(request), source)
-        own = [(s.corpus.title, s.key) for s in self.sessions.list_sources(_key(request))]
+        self.sessions.add_source(find_key(request), source)
+        own = [(s.corpus.title, s.key) for s in self.sessions.list_sources(find_key(request))]
         return gr.Dropdown(choices=[*list_choices(self.library), *own], value=source.key)
 
-    def _find_source(self, source_key: str, key: str) -> Source:
+    def find_source(self, source_key: str, key: str) -> Source:
+        """A corpus of the page `key` itself, else one of the server's. Raises InputError."""
         return self.sessions.find_source(key, source_key) or self.library.open_source(source_key)
 
     def _show(self, view: RankView, shown: frozenset[str], key: str) -> Screen:
@@ -193,18 +203,10 @@ class RankEvents:
                 scores=make_plot(draw_scores(view.trace)) if view.trace.stage1 else None,
                 strip=render_strip(view.trace),
             )
-        return screen._replace(**self._make_files(view, key)) if view.over else screen
-
-    def _make_files(self, view: RankView, key: str) -> dict[str, Any]:
-        folder = self.sessions.folder(key)
-        files: dict[str, Any] = {"stop": gr.Button(interactive=False)}
-        writers = {"trace_file": write_trace, "trec_file": write_trec, "table_file": write_table}
-        for name, write in writers.items():
-            try:
-                files[name] = gr.DownloadButton(value=write(view.trace, folder), interactive=True)
-            except InputError:  # TREC cannot hold ids with spaces; the other two can
-                files[name] = gr.DownloadButton(value=None, interactive=False)
-        return files
+        if view.over:
+            offered = offer_ranking(view.trace, self.library, self.sessions, key)
+            return screen._replace(stop=gr.Button(interactive=False), **offered)
+        return screen._replace(**withdraw_ranking()) if view.changed == "order" else screen
 
 
 def list_choices(library: Library) -> list[tuple[str, str]]:
@@ -248,5 +250,6 @@ def _make_failed(**errors: DearError) -> Screen:
     return Screen(status="", stop=gr.Button(interactive=False), **shown)
 
 
-def _key(request: gr.Request) -> str:
+def find_key(request: gr.Request) -> str:
+    """The key of the open page a request comes from."""
     return str(request.session_hash)

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from app.advanced import build_advanced, make_stages
+from app.corpus_panel import build_corpus_panel
 from app.html import render_intro, render_message, render_note
 from app.library import Library
 from app.messages import STOPPING, Message
 from app.rank_events import (
-    AS_PROFILE,
     Choices,
     RankEvents,
     Screen,
@@ -20,18 +21,11 @@ from app.rank_events import (
     pad_examples,
     render_source,
 )
-from reranker.config import Profile
+from app.share_events import ShareEvents
+from app.share_panel import LINK_JS, SharePanel, build_share_panel, join_share_panel
 
 CARDS_JS = (Path(__file__).parent / "cards.js").read_text(encoding="utf-8")
 FILE_TYPES = [".jsonl", ".csv", ".tsv", ".txt", ".gz", ".zip"]
-QUANTIZATIONS = [("4-bit NF4", "nf4"), ("bf16", "bf16"), ("fp32", "fp32")]
-MODES = [("Reason first, then rank", "reason_first"), ("Rank first, then reason", "rank_first")]
-FINALS = [
-    ("As the student's profile says", AS_PROFILE),
-    ("Stage 2 as it is", "stage2"),
-    ("Stage 2 blended with stage 1", "blend"),
-    ("Stage 1 alone", "stage1"),
-]
 
 
 class Bar(NamedTuple):
@@ -55,12 +49,16 @@ def build_rank_tab(events: RankEvents) -> None:
     """Adds the tab's contents to the Blocks that is being built."""
     library = events.library
     bar = _build_bar(library)
-    examples, buttons, notes = _build_examples(library)
-    advanced = _build_advanced(library)
-    own = _build_own()
-    screen = _build_results(bar, examples)
+    with gr.Column(elem_classes="drawers"):
+        examples, buttons, notes = _build_examples(library)
+        build_corpus_panel(events, bar.source)
+        advanced = build_advanced(library)
+        own = _build_own()
+        share = build_share_panel()
+    screen = _build_results(bar, examples, share)
     choices = Choices(source=bar.source, query=bar.query, **advanced)
     _join_run(events, bar, choices, screen, buttons, own)
+    join_share_panel(ShareEvents(events), share, choices, screen)
     bar.source.change(
         events.choose_source,
         bar.source,
@@ -75,8 +73,9 @@ def build_rank_tab(events: RankEvents) -> None:
         api_visibility="private",
     )
     profiles = library.list_profiles()
-    advanced["student"].change(
-        lambda name: _make_stages(profiles[name], update=True),
+    # By hand only: a link or an earlier ranking that names a student brings its stages along.
+    advanced["student"].input(
+        lambda name: make_stages(profiles[name], update=True),
         advanced["student"],
         advanced["stages"],
         queue=False,
@@ -123,56 +122,6 @@ def _build_examples(library: Library) -> tuple[Any, list[Any], list[Any]]:
     return examples, buttons, notes
 
 
-def _build_advanced(library: Library) -> dict[str, Any]:
-    profiles = library.list_profiles()
-    with gr.Accordion("Advanced", open=False):
-        with gr.Row():
-            depth = gr.Slider(
-                5, 100, value=20, step=5, label="Depth",
-                info="How many of BM25's candidates are reranked. A pasted list is taken whole.",
-            )  # fmt: skip
-            stages = _make_stages(profiles[library.student])
-            mode = gr.Radio(
-                MODES, value="reason_first", label="Mode",
-                info="Whether stage 2 writes its notes before or after it orders the passages.",
-            )  # fmt: skip
-        with gr.Row():
-            final = gr.Dropdown(
-                FINALS, value=AS_PROFILE, label="Final order",
-                info="Which stage has the last word. Every stage's own order stays visible.",
-            )  # fmt: skip
-            student = gr.Dropdown(
-                [(profile.title, name) for name, profile in profiles.items()],
-                value=library.student, label="Student",
-                info="The weights that read. Published ones need the hub and a GPU.",
-            )  # fmt: skip
-            quantization = gr.Dropdown(
-                QUANTIZATIONS, value=library.quantization, label="Quantisation",
-                info="How the weights are held. It never changes by itself.",
-            )  # fmt: skip
-            grounding = gr.Checkbox(
-                value=True, label="Grounded quotes",
-                info="Quotes can only be words of their passage; off: checked afterwards.",
-            )  # fmt: skip
-    return {
-        "student": student, "quantization": quantization, "stages": stages, "mode": mode,
-        "final": final, "depth": depth, "grounding": grounding,
-    }  # fmt: skip
-
-
-def _make_stages(profile: Profile, *, update: bool = False) -> Any:
-    """The stages a student has to offer; as an update it leaves the control's name alone."""
-    one, none = ("Stage 1", "1"), ("None: BM25's order", "none")
-    whole = profile.stage2 is not None
-    info = "Stage 1 scores each passage; stage 2 reads them together and explains."
-    return gr.Radio(
-        [("Both", "both"), one, ("Stage 2", "2"), none] if whole else [one, none],
-        value="both" if whole else "1",
-        info=info if whole else "This student has no stage 2: no notes, only scores.",
-        **({} if update else {"label": "Stages"}),
-    )
-
-
 def _build_own() -> Own:
     with gr.Accordion("Your own passages", open=False):
         with gr.Row():
@@ -196,7 +145,7 @@ def _build_own() -> Own:
     return Own(text, rank, file, error)
 
 
-def _build_results(bar: Bar, examples: Any) -> Screen:
+def _build_results(bar: Bar, examples: Any, share: SharePanel) -> Screen:
     status = _html(elem_id="status")
     intro = _html(render_intro(), elem_id="intro")
     with gr.Column(visible=False, elem_id="results") as results:
@@ -214,14 +163,16 @@ def _build_results(bar: Bar, examples: Any) -> Screen:
             files = [
                 gr.DownloadButton(label, size="sm", interactive=False, elem_id=name)
                 for label, name in (
+                    ("Report (HTML)", "report-file"),
                     ("Trace (JSON)", "trace-file"),
                     ("Ranking (TREC)", "trec-file"),
                     ("Ranking (CSV)", "table-file"),
                 )
             ]
+            link = _html(js_on_load=LINK_JS, elem_id="link")
     return Screen(
         status, bar.query_error, bar.corpus_error, examples, intro, results, bar.stop, cards,
-        flow, flow_note, scores, strip, *files,
+        flow, flow_note, scores, strip, *[*files, link, share.first, share.second],
     )  # fmt: skip
 
 

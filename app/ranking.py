@@ -43,6 +43,8 @@ from reranker.types import (
 logger = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 0.2
+MIN_DEPTH, MAX_DEPTH = 5, 100
+"""Candidates a visitor may ask for."""
 MAX_QUERY_CHARS = 2_000
 """The pipeline's own limit, checked here too because searching comes before the pipeline."""
 

@@ -1,7 +1,7 @@
-"""What one visitor's page holds: the run under way, and the passages they brought along.
+"""What one visitor's page holds: the run under way, the passages they brought along, its rankings.
 
-Takes the session key Gradio gives every open page; returns tickets and sources. Nothing here
-is shared between two keys. Knows neither students nor HTML.
+Takes the session key Gradio gives every open page; returns tickets, sources and the history.
+Nothing here is shared between two keys. Knows neither students nor HTML.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.history import History
 from app.library import Source
+from reranker.types import RankingTrace
 
 
 @dataclass(kw_only=True)
@@ -36,6 +38,7 @@ class _Page:
     ticket: Ticket | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     folder: tempfile.TemporaryDirectory[str] | None = None
+    history: History = field(default_factory=History)
 
 
 class Sessions:
@@ -78,6 +81,29 @@ class Sessions:
             ticket.stopped.set()
             return ticket.started
 
+    def end_run(self, key: str) -> None:
+        """Takes the page from its run, if any: something that was ranked before is shown now."""
+        with self._lock:
+            page = self._page(key)
+            if page.ticket is not None:
+                page.ticket.replaced.set()
+            page.ticket = None
+
+    def keep_trace(self, key: str, trace: RankingTrace, *, saved: bool = False) -> None:
+        """Adds a ranking to the page's history."""
+        with self._lock:
+            page = self._page(key)
+            page.history = page.history.add(trace, saved=saved)
+
+    def history(self, key: str) -> History:
+        with self._lock:
+            return self._page(key).history
+
+    def clear_history(self, key: str) -> None:
+        with self._lock:
+            page = self._page(key)
+            page.history = page.history.clear()
+
     def add_source(self, key: str, source: Source) -> None:
         """Keeps a page's own passages. The latest of a kind (what stands before the : of its
         key) replaces the one before, so that a page holds one upload and one pasted list."""
@@ -104,7 +130,7 @@ class Sessions:
             return Path(page.folder.name)
 
     def forget(self, key: str) -> None:
-        """The page was closed: its run ends, its passages and files go."""
+        """The page was closed: its run ends, its passages, rankings and files go."""
         with self._lock:
             page = self._pages.pop(key, None)
         if page is None:

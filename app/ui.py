@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 import gradio as gr
 
+from app.history import MAX_ENTRIES
 from app.html import render_header, render_note
 from app.library import Library
 from app.messages import Message
@@ -27,8 +28,11 @@ MAX_WAITING = 50
 """Runs that may wait in the queue before a visitor is asked to come back later."""
 POLL_SECONDS = 0.5
 PRIVACY = (
-    "Queries, passages and results stay on the machine that runs this page. Nothing is kept "
-    "after the page is closed, and nothing is sent elsewhere."
+    "Queries, passages and results stay on the machine that runs this page; nothing is sent "
+    "elsewhere and nothing is stored in your browser. This page's latest "
+    f"{MAX_ENTRIES} rankings stay in the machine's memory until the page is closed or reloaded, "
+    "files you upload or download on its disk for at most a day or two. No other visitor sees "
+    "them. A copied link holds the query and the settings."
 )
 
 
@@ -99,7 +103,7 @@ def open_page(page: gr.Blocks, host: str | None, port: int | None) -> None:
         allowed_paths=[],
         footer_links=["settings"],
         theme=make_theme(),
-        css_paths=[ASSETS / "css" / "studio.css"],
+        css_paths=[ASSETS / "css" / name for name in ("studio.css", "share.css")],
     )
 
 

@@ -2,10 +2,15 @@
 
 Takes a `RankingTrace`, returns JSON text, and back. `compare_traces` says whether two traces
 rank identically. Knows no model; the ranking that is compared is the caller's.
+
+A trace from outside is taken only when it agrees with itself: what one part says of the hits,
+the others must bear out. Nobody signs traces, so a forgery that is consistent passes.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from reranker.errors import TraceError
+from reranker.ordering import apply_readings
 from reranker.types import RankingTrace, WindowReading
 
 MAX_TRACE_BYTES = 64 * 1024 * 1024
@@ -72,6 +78,13 @@ def _check_consistency(trace: RankingTrace, where: str) -> None:
     hits = sorted(texts)
     if len(hits) != len(trace.hits):
         raise TraceError(f"{where}: expected each hit once, got a doc_id twice; {_MEND}")
+    ranks = [hit.rank for hit in trace.hits]
+    if any(before >= rank for before, rank in zip([0, *ranks], ranks, strict=False)):
+        raise TraceError(f"{where}: expected hits by rising rank, counted from 1; {_MEND}")
+    if not all(map(math.isfinite, _list_numbers(trace))):
+        raise TraceError(
+            f"{where}: expected finite numbers, got an infinite or undefined one; {_MEND}"
+        )
     if sorted(trace.final_order) != hits:
         raise TraceError(f"{where}: expected final_order to hold every hit once; {_MEND}")
     scored = [score.doc_id for score in trace.stage1]
@@ -79,6 +92,39 @@ def _check_consistency(trace: RankingTrace, where: str) -> None:
         raise TraceError(f"{where}: expected one stage-1 score for every hit; {_MEND}")
     for reading in trace.readings:
         _check_reading(reading, texts, where)
+    _check_order(trace, where)
+
+
+def _list_numbers(trace: RankingTrace) -> Iterator[float]:
+    for hit in trace.hits:
+        yield hit.bm25_score or 0.0
+        yield from (term.weight for term in hit.terms)
+    for score in trace.stage1:
+        yield score.score
+        yield from (sentence.score for sentence in score.sentences)
+    yield from (timing.seconds for timing in trace.timings)
+    yield from (reading.seconds for reading in trace.readings)
+
+
+def _check_order(trace: RankingTrace, where: str) -> None:
+    """The final order must be the one its stage gave. A blend's weights are the profile's, which
+    no trace holds, so a blend is only known to be an order of the hits."""
+    order = trace.stage1_order or trace.bm25_order
+    orders = {"bm25": trace.bm25_order, "stage1": trace.stage1_order}
+    for reading in trace.readings:
+        start, end = reading.window.start, reading.window.end
+        if start < 0 or order[start:end] != reading.doc_ids:
+            raise TraceError(
+                f"{where}: expected window {reading.index + 1} to hold what stood at places "
+                f"{start + 1} to {end} before it was read, got other passages; {_MEND}"
+            )
+        order = apply_readings(order, [reading])
+    orders["stage2"] = order
+    if orders.get(trace.final_source, trace.final_order) != trace.final_order:
+        raise TraceError(
+            f"{where}: expected final_order to be the order of {trace.final_source!r}, which the "
+            f"trace's own scores and permutations give, got another; {_MEND}"
+        )
 
 
 def _check_reading(reading: WindowReading, texts: dict[str, str], where: str) -> None:

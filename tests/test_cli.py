@@ -242,7 +242,10 @@ def test_replay_names_every_rank_that_differs(
     trace = load_trace(ranked[0] / "trace.json")
     first, second, *rest = trace.final_order
     versions = {**trace.versions, "torch": "0.1"}
-    other: RankingTrace = replace(trace, final_order=(second, first, *rest), versions=versions)
+    swapped = (second, first, *rest)  # as a blend with other weights would have it
+    other: RankingTrace = replace(
+        trace, final_order=swapped, final_source="blend", versions=versions
+    )
     file = tmp_path / "other.json"
     file.write_text(dump_trace(other), encoding="utf-8")
     assert cli.main(["replay", str(file)]) == 1

@@ -146,6 +146,7 @@ def test_any_text_score_and_order_comes_back(text: str, scores: list[float], ord
         stage1=tuple(
             replace(old, score=score) for old, score in zip(TRACE.stage1, scores, strict=True)
         ),
+        readings=(),  # other scores would have given stage 2 other windows
         final_order=tuple(order),
         error=text,
     )
@@ -153,7 +154,14 @@ def test_any_text_score_and_order_comes_back(text: str, scores: list[float], ord
 
 
 def test_a_trace_without_stages_comes_back_equal() -> None:
-    bare = replace(TRACE, stage1=(), readings=(), complete=False, final_source="bm25")
+    bare = replace(
+        TRACE,
+        stage1=(),
+        readings=(),
+        complete=False,
+        final_order=TRACE.bm25_order,
+        final_source="bm25",
+    )
     assert read_trace(dump_trace(bare)) == bare
     empty = replace(bare, hits=(), final_order=())
     assert read_trace(dump_trace(empty)) == empty
@@ -204,6 +212,18 @@ def test_foreign_files_are_refused(text: str | bytes) -> None:
         (lambda t: quote(t).update(start=1), "says otherwise"),
         (lambda t: quote(t).update(start=-1, end=0, text=""), "says otherwise"),
         (lambda t: t["hits"][0]["passage"].update(text="Other text."), "says otherwise"),
+        (lambda t: t["hits"][0].update(rank=0), "rising rank"),
+        (lambda t: t["hits"][1].update(rank=1), "rising rank"),
+        (lambda t: t["hits"].reverse(), "rising rank"),
+        (lambda t: t["stage1"][0].update(score=float("nan")), "finite"),
+        (lambda t: t["hits"][0].update(bm25_score=float("inf")), "finite"),
+        (lambda t: t["hits"][0]["terms"][0].update(weight=float("-inf")), "finite"),
+        (lambda t: t["readings"][0]["window"].update(start=2, end=4), "window 1 to hold"),
+        (lambda t: t["readings"][0]["window"].update(start=-3, end=-1), "window 1 to hold"),
+        (lambda t: t["readings"][1].update(doc_ids=["c/ü", "b"]), "window 2 to hold"),
+        (lambda t: t.update(final_source="stage1"), "the order of 'stage1'"),
+        (lambda t: t.update(final_source="bm25"), "the order of 'bm25'"),
+        (lambda t: t.update(final_source="stage2", final_order=["b", "a", "c/ü"]), "of 'stage2'"),
     ],
 )
 def test_a_tampered_trace_is_refused(
