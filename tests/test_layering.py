@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors"),
     ("config",),
     (
+        "candidate_forms",
         "candidates",
         "corpora",
         "digest",
