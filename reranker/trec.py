@@ -51,11 +51,13 @@ def rank_by_position(doc_ids: Sequence[str]) -> Ranking:
     return tuple((doc_id, float(len(doc_ids) - i)) for i, doc_id in enumerate(doc_ids))
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, *, duplicates: list[str] | None = None) -> Run:
     """The run in `path` (`query_id Q0 doc_id rank score tag`), each query sorted by score.
 
     Plain or gzip, any line ends. Raises InputError naming file and line for wrong columns, a
     score that is no finite number, a rank below 0, or a doc_id listed twice for a query.
+    duplicates: given a list, a doc_id listed again is passed over instead (its best score
+    counts), and each such place is added to the list as "file:line".
     """
     scores: dict[str, dict[str, float]] = {}
     for number, line in iterate_lines(read_text(path)):
@@ -73,7 +75,12 @@ def read_run(path: Path) -> Run:
                 f"expected a rank of 0 or more, got {_show(rank)}; number the ranks from 1",
                 where=where,
             )
-        _add(scores, query_id, doc_id, _parse_score(score, where), where)
+        value = _parse_score(score, where)
+        if duplicates is not None and doc_id in scores.get(query_id, ()):
+            duplicates.append(where)
+            scores[query_id][doc_id] = max(value, scores[query_id][doc_id])
+            continue
+        _add(scores, query_id, doc_id, value, where)
     _require_lines(scores, path)
     return {query_id: sort_ranking(docs.items()) for query_id, docs in scores.items()}
 

@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("student", "stage1", "stage2"),
     ("pipeline", "training"),
     ("systems",),
-    ("arguments", "cli", "__main__", "__init__"),
+    ("arguments", "evaluate_command", "cli", "__main__", "__init__"),
 )
 # Same layer, yet neither may know the other: what training makes comes back as a folder.
 STRANGERS = {("training", "pipeline"), ("pipeline", "training")}
