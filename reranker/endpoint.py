@@ -105,7 +105,7 @@ class ChatEndpoint:
 
     @property
     def usage(self) -> EndpointUsage:
-        """A snapshot of what was used so far; failed requests count their attempts only."""
+        """What was used so far; failed requests count their attempts only."""
         return self._usage
 
     def complete(
@@ -127,8 +127,7 @@ class ChatEndpoint:
         """
         body: dict[str, object] = {"model": self.settings.model, "messages": list(messages)}
         wanted = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-        body |= {name: value for name, value in wanted.items() if value is not None}
-        body |= self.settings.extra
+        body |= {n: v for n, v in wanted.items() if v is not None} | dict(self.settings.extra)
         return asyncio.run(self._stoppable(self._complete(body), cancelled))
 
     async def _stoppable(self, work: Awaitable[_T], cancelled: Cancelled) -> _T:
@@ -275,8 +274,7 @@ def _read_wait(text: str) -> float:
 def _describe(status: int, data: bytes, key: str) -> str:
     """A refusal in a line. Some servers repeat the key they were sent; that is blotted out."""
     text = " ".join(data[:2_000].decode("utf-8", "replace").split())
-    if key:
-        text = text.replace(key, "***")
+    text = text.replace(key, "***") if key else text
     return f"status {status}: {text[:300]}" if text else f"status {status}"
 
 
@@ -293,7 +291,7 @@ def _check_settings(settings: EndpointSettings) -> None:
             f"got {'one with a password' if secret else repr(settings.base_url)}; correct it"
         )
     if not settings.model.strip():
-        raise InputError("expected a model's name, got none; give it as the endpoint calls it")
+        raise InputError("expected a model's name, got none; write it as the endpoint does")
     waits = (settings.first_wait_seconds, settings.longest_wait_seconds)
     if settings.timeout_seconds <= 0 or settings.retries < 0 or min(waits) < 0:
         raise InputError(

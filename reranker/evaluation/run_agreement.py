@@ -69,12 +69,16 @@ def measure_rbo(first: Ranking, second: Ranking) -> float:
     The same number as ir_measures' own function, whose time grows with the square of the depth:
     a thousand queries of eight runs would take minutes.
     """
-    seen: tuple[set[str], set[str]] = (set(), set())
+    left: set[str] = set()
+    right: set[str] = set()
     overlap, weight, score, total = 0, 1.0, 0.0, 0.0
     for depth, ((a, _), (b, _)) in enumerate(zip(first, second, strict=False), start=1):
-        seen[0].add(a)
-        seen[1].add(b)
-        overlap += (a in seen[1]) + (b in seen[0]) - (a == b)
+        if a == b:
+            overlap += 1
+        else:
+            overlap += (a in right) + (b in left)
+            left.add(a)
+            right.add(b)
         score += weight * overlap / depth
         total += weight
         weight *= PERSISTENCE

@@ -20,6 +20,8 @@ from reranker.types import Justification, Passage, RankingTrace
 
 MIN_RUNS, MAX_RUNS = 2, 8
 MAX_EXAMPLES = 5
+PAGE_RESAMPLES = 1_999
+"""Enough for three decimals, and a table of eight runs comes at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +104,14 @@ class RunSet:
         qrels = {query_id: self.qrels[query_id] for query_id in self.query_ids}
         return {run.name: evaluate_run(run.run, qrels, parsed).results for run in self.runs}
 
-    def tabulate(self, measures: str, *, baseline: str = "", collection: str = "") -> ResultTable:
+    def tabulate(
+        self,
+        measures: str,
+        *,
+        baseline: str = "",
+        collection: str = "",
+        resamples: int = PAGE_RESAMPLES,
+    ) -> ResultTable:
         """The table of these runs; baseline "" takes the first."""
         seconds = {run.name: _mean(run.seconds.values()) for run in self.runs}
         return build_table(
@@ -111,6 +120,7 @@ class RunSet:
             baseline=baseline or self.names[0],
             descriptions={run.name: run.origin for run in self.runs},
             seconds=seconds,
+            resamples=resamples,
         )
 
 
