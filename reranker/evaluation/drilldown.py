@@ -67,13 +67,9 @@ def view_query(
             ranks.setdefault(doc_id, {})[run.name] = rank
             scores.setdefault(doc_id, {})[run.name] = score
     shown = [doc_id for doc_id, found in ranks.items() if min(found.values()) <= depth]
-    shown.sort(
-        key=lambda doc_id: (min(ranks[doc_id].values()), sum(ranks[doc_id].values()), doc_id)
-    )
-    unranked = sorted(
-        (doc_id for doc_id, grade in grades.items() if grade > 0 and doc_id not in ranks),
-        key=lambda doc_id: (-grades[doc_id], doc_id),
-    )
+    shown.sort(key=lambda d: (min(ranks[d].values()), sum(ranks[d].values()), d))
+    unranked = [doc_id for doc_id, grade in grades.items() if grade > 0 and doc_id not in ranks]
+    unranked.sort(key=lambda doc_id: (-grades[doc_id], doc_id))
     notes = {
         run.name: {j.doc_id: j for j in run.justifications.get(query_id, ())} for run in chosen
     }

@@ -73,10 +73,7 @@ def build_table(
 
     Raises InputError for no systems, different measures, or an unknown baseline or main measure.
     """
-    names = {tuple(result.measure for result in results) for results in measured.values()}
-    if len(names) != 1 or not all(names):
-        raise InputError("expected systems measured alike, got different measures; measure again")
-    measures = names.pop()
+    measures = _find_measures(measured)
     main = main or measures[0]
     if main not in measures:
         raise InputError(f"expected a measure among {', '.join(measures)}, got {main!r}")
@@ -110,6 +107,14 @@ def build_table(
         published=list_published(collection, measures),
         warning=next((interval.warning for interval in rows[0].intervals.values()), ""),
     )
+
+
+def _find_measures(measured: Mapping[str, Sequence[MeasureResult]]) -> tuple[str, ...]:
+    """The measures every system has, in order."""
+    names = {tuple(result.measure for result in results) for results in measured.values()}
+    if len(names) != 1 or not all(names):
+        raise InputError("expected systems measured alike, got different measures; measure again")
+    return names.pop()
 
 
 def tabulate_experiment(experiment: Experiment, *, main: str = "") -> ResultTable:
