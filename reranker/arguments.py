@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reranker.config import DEFAULT_STUDENT
+from reranker.endpoint import DEFAULT_KEY_VARIABLE
 from reranker.evaluation.measures import DEFAULT_MEASURES
 
 MAX_COUNT = 1_000_000
@@ -51,11 +52,8 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_ranking_options(rerank, depth=None)
     rerank.set_defaults(run=commands["rerank"])
 
-    evaluate = added.add_parser("evaluate", help="a run against qrels")
-    evaluate.add_argument("--run", dest="run_file", type=Path, required=True, metavar="FILE")
-    evaluate.add_argument("--qrels", type=Path, required=True, metavar="FILE")
-    evaluate.add_argument("--measures", default=DEFAULT_MEASURES)
-    evaluate.set_defaults(run=commands["evaluate"])
+    _add_evaluate(added.add_parser("evaluate", help="a run, or systems over a collection"))
+    added.choices["evaluate"].set_defaults(run=commands["evaluate"])
 
     replay = added.add_parser("replay", help="rank a trace again and compare every rank")
     replay.add_argument("trace", type=Path)
@@ -82,6 +80,51 @@ def _add_ranking_options(parser: argparse.ArgumentParser, depth: int | None) -> 
     add("--stage2-adapter", metavar="FOLDER", help="another stage-2 adapter ('' for none)")
     add("--no-grounding", action="store_true", help="let quotes be checked, not constrained")
     add("--seed", type=_seed, default=0)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--run", dest="run_file", type=Path, metavar="FILE", help="a TREC run")
+    what.add_argument(
+        "--collection",
+        metavar="NAME",
+        help="dl19, dl20, scifact, trec-covid, nfcorpus, touche, dbpedia, news, robust04, signal, "
+        "novel-eval, nq; a candidate file, a BEIR folder or zip, a TREC run, a file of questions",
+    )
+    what.add_argument("--open", type=Path, metavar="FOLDER", help="a saved experiment again")
+    add("--corpus", help="a corpus with queries and qrels, or the texts for --collection")
+    add("--queries", type=Path, metavar="FILE", help="query_id, tab, text; or jsonl")
+    add("--qrels", type=Path, metavar="FILE", help="TREC's or BEIR's; needed with --run")
+    add("--split", help="which qrels of a BEIR folder (default: test, dev, train)")
+    add("--measures", default=DEFAULT_MEASURES)
+    add("--systems", nargs="+", metavar="SYSTEM", help="bm25 mini:stage1 monot5:PATH ...")
+    add("--baseline", default="", help="a system (default: the first)")
+    add("--depth", type=_count, default=100, help="candidates a query")
+    add("--limit", type=_count, metavar="N", help="only the first N queries")
+    add("--stage2-depth", type=_count, help="how many of the best stage 2 reads (default: all)")
+    add("--quantization", choices=("nf4", "bf16", "fp32"), help="of students")
+    add("--precision", choices=("nf4", "bf16", "fp32"), default="bf16", help="of other models")
+    add("--endpoint", metavar="URL", help="an OpenAI-compatible server for rankgpt:MODEL")
+    add("--key-variable", default=DEFAULT_KEY_VARIABLE, help="which variable holds its key")
+    add("--window-size", type=_count, default=20, help="of rankgpt")
+    add("--stride", type=_count, default=10, help="of rankgpt")
+    add("--format", choices=("markdown", "csv", "latex"), default="markdown")
+    add("--out", type=Path, metavar="FOLDER", help="save the experiment in a new folder")
+
+
+def check_evaluate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Ends the program with exit code 2 where options of `evaluate` need one another."""
+    if not (options.run_file or options.collection or options.open):
+        if not options.corpus:
+            parser.error("one of the arguments --run --collection --corpus --open is required")
+        options.collection, options.corpus = options.corpus, None
+    if options.run_file and not options.qrels:
+        parser.error("the following arguments are required: --qrels")
+    if options.collection and not options.systems:
+        parser.error("the following arguments are required: --systems")
+    if options.stride > options.window_size:
+        parser.error("expected a --stride of at most --window-size")
 
 
 def _count(text: str) -> int:

@@ -1,8 +1,9 @@
 """Candidate files: queries with the passages to rerank, no retrieval needed.
 
-Takes a path to jsonl (`query_id, query, hits[doc_id, text, title?, rank?, score?]`) or to
-RankGPT's json (`[{"query", "hits": [{"content", "qid", "docid", "rank", "score"}]}]`), plain
-or gzip, returns `CandidateList` records. Knows no corpus, no model and no measure.
+Takes a path to jsonl (`query_id, query, hits[doc_id, text, title?, rank?, score?], answers?`), to
+RankGPT's json (`[{"query", "hits": [{"content", "qid", "docid", "rank", "score"}]}]`) or to the
+forms of `candidate_forms.py`, plain or gzip, returns `CandidateList` records. Knows no corpus, no
+model and no measure.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from reranker.candidate_forms import to_own_form
 from reranker.errors import InputError
 from reranker.textfile import iterate_lines, read_text
 from reranker.types import Hit, Passage, Query
@@ -27,10 +29,14 @@ _Record = dict[str, object]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CandidateList:
-    """A query and its candidates in rank order (at least one, each doc_id once)."""
+    """A query and its candidates in rank order (at least one, each doc_id once).
+
+    answers: what counts as an answer to the question, any one of them; () where nobody said.
+    """
 
     query: Query
     hits: tuple[Hit, ...]
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +63,7 @@ def read_candidates(path: Path) -> list[CandidateList]:
     lists: list[CandidateList] = []
     query_ids: set[str] = set()
     for number, value in _iterate_json(read_text(path), path.name):
-        candidates = _read_item(value, f"{path.name}:{number}")
+        candidates = _read_item(value, len(lists) + 1, f"{path.name}:{number}")
         query_id = candidates.query.query_id
         if query_id in query_ids:
             _refuse("each query_id once", f"{query_id!r} again", f"{path.name}:{number}")
@@ -120,8 +126,8 @@ def _decode(
     return value, end
 
 
-def _read_item(value: object, where: str) -> CandidateList:
-    item = _as_record(value, "an object with query and hits", where)
+def _read_item(value: object, place: int, where: str) -> CandidateList:
+    item = to_own_form(_as_record(value, "an object with query and hits", where), place)
     hits = item.get("hits")
     if not isinstance(hits, list) or not hits:
         _refuse("hits as a list of at least one passage", _name(hits), where, "add candidates")
@@ -131,7 +137,14 @@ def _read_item(value: object, where: str) -> CandidateList:
     names = _RANKGPT if "query_id" not in item and "qid" in records[0] else _OWN
     query_id = _read_query_id(item, records, names, where)
     query = Query(query_id=query_id, text=_read_text_field(item, "query", where))
-    return CandidateList(query=query, hits=_read_hits(records, names, where))
+    answers = item.get("answers", [])
+    if not isinstance(answers, list):
+        _refuse("answers as a list of texts", _name(answers), where)
+    return CandidateList(
+        query=query,
+        hits=_read_hits(records, names, where),
+        answers=tuple(_read_text_field({"answer": a}, "answer", where) for a in answers),
+    )
 
 
 def _read_query_id(item: _Record, records: list[_Record], names: _Names, where: str) -> str:

@@ -18,10 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reranker.arguments import STANDARD_OUTPUT, Command, build_parser
+from reranker.arguments import STANDARD_OUTPUT, Command, build_parser, check_evaluate
 from reranker.config import list_students, load_profile
 from reranker.corpora import list_corpora, load_corpus, load_queries
 from reranker.errors import DearError, InputError
+from reranker.evaluate_command import evaluate_systems
 from reranker.evaluation.measures import evaluate_run, parse_measures
 from reranker.results import describe_ranking, format_ranking
 from reranker.retrieval import Retriever, build_retriever
@@ -43,7 +44,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    options = build_parser(COMMANDS).parse_args(arguments)
+    parser = build_parser(COMMANDS)
+    options = parser.parse_args(arguments)
+    if options.run is run_evaluate:
+        check_evaluate(parser, options)
     try:
         code = int(options.run(options) or 0)
         sys.stdout.flush()  # here, where a reader that has left can still be answered
@@ -140,7 +144,10 @@ def _retrieve(retriever: Retriever, query: Query, depth: int) -> RankRequest:
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
-    """A run against qrels, one line a measure."""
+    """A run against qrels, one line a measure; or systems over a collection, as a table."""
+    if not options.run_file:
+        _print(evaluate_systems(options, _say).rstrip("\n"))
+        return 0
     evaluation = evaluate_run(
         read_run(options.run_file), read_qrels(options.qrels), parse_measures(options.measures)
     )

@@ -13,7 +13,6 @@ import string
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from reranker.candidates import CandidateList as CandidateList
 from reranker.candidates import read_candidates as read_candidates
@@ -28,7 +27,6 @@ MAX_GRADE = 10_000  # trec_eval allocates one counter per grade
 _COLUMN = re.compile(r"\S+", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can hold one, UTF-8 cannot
 _GRADE = re.compile(r"[-+]?[0-9]{1,9}")
-_Value = TypeVar("_Value", int, float)
 _TREC_FORM = "query_id 0 doc_id grade (or BEIR's header query-id corpus-id score first)"
 _BEIR_FORM = "query-id, corpus-id and score, separated by tabs"
 _BEIR_HEADER = ["query-id", "corpus-id", "score"]
@@ -51,29 +49,39 @@ def rank_by_position(doc_ids: Sequence[str]) -> Ranking:
     return tuple((doc_id, float(len(doc_ids) - i)) for i, doc_id in enumerate(doc_ids))
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, *, duplicates: list[str] | None = None) -> Run:
     """The run in `path` (`query_id Q0 doc_id rank score tag`), each query sorted by score.
 
     Plain or gzip, any line ends. Raises InputError naming file and line for wrong columns, a
     score that is no finite number, a rank below 0, or a doc_id listed twice for a query.
+    duplicates: given a list, a doc_id listed again is passed over instead (its best score
+    counts), and each such place is added to the list as "file:line".
     """
     scores: dict[str, dict[str, float]] = {}
+    name = path.name
     for number, line in iterate_lines(read_text(path)):
-        where = f"{path.name}:{number}"
         columns = _COLUMN.findall(line)
         if len(columns) != 6:
             raise InputError(
                 "expected 6 columns (query_id Q0 doc_id rank score tag), "
                 f"got {len(columns)}; mend or remove the line",
-                where=where,
+                where=f"{name}:{number}",
             )
         query_id, _, doc_id, rank, score, _ = columns
         if not (rank.isascii() and rank.isdigit()):
             raise InputError(
                 f"expected a rank of 0 or more, got {_show(rank)}; number the ranks from 1",
-                where=where,
+                where=f"{name}:{number}",
             )
-        _add(scores, query_id, doc_id, _parse_score(score, where), where)
+        value = _parse_score(score, name, number)
+        row = scores.setdefault(query_id, {})
+        if doc_id not in row:
+            row[doc_id] = value
+        elif duplicates is None:
+            raise _repeated(query_id, doc_id, f"{name}:{number}")
+        else:
+            duplicates.append(f"{name}:{number}")
+            row[doc_id] = max(value, row[doc_id])
     _require_lines(scores, path)
     return {query_id: sort_ranking(docs.items()) for query_id, docs in scores.items()}
 
@@ -99,7 +107,10 @@ def read_qrels(path: Path) -> Qrels:
                 "mend the line",
                 where=where,
             )
-        _add(qrels, columns[0], columns[-2], _parse_grade(columns[-1], where), where)
+        grades = qrels.setdefault(columns[0], {})
+        if columns[-2] in grades:
+            raise _repeated(columns[0], columns[-2], where)
+        grades[columns[-2]] = _parse_grade(columns[-1], where)
     _require_lines(qrels, path)
     return qrels
 
@@ -137,20 +148,15 @@ def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
     write_text(path, "".join(lines))
 
 
-def _add(
-    table: dict[str, dict[str, _Value]], query_id: str, doc_id: str, value: _Value, where: str
-) -> None:
-    row = table.setdefault(query_id, {})
-    if doc_id in row:
-        raise InputError(
-            f"expected each doc_id once per query, got {_show(doc_id)} again for query "
-            f"{_show(query_id)}; remove one of the lines",
-            where=where,
-        )
-    row[doc_id] = value
+def _repeated(query_id: str, doc_id: str, where: str) -> InputError:
+    return InputError(
+        f"expected each doc_id once per query, got {_show(doc_id)} again for query "
+        f"{_show(query_id)}; remove one of the lines",
+        where=where,
+    )
 
 
-def _parse_score(text: str, where: str) -> float:
+def _parse_score(text: str, name: str, number: int) -> float:
     try:
         score = float(text)
     except ValueError:
@@ -158,7 +164,7 @@ def _parse_score(text: str, where: str) -> float:
     if not math.isfinite(score) or "_" in text:
         raise InputError(
             f"expected a finite number as score, got {_show(text)}; write it like 12.34",
-            where=where,
+            where=f"{name}:{number}",
         )
     return score
 

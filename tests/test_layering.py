@@ -23,9 +23,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors"),
     ("config",),
     (
+        "candidate_forms",
         "candidates",
         "corpora",
         "digest",
+        "endpoint",
         "evaluation",
         "grounding",
         "ordering",
@@ -44,13 +46,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("student", "stage1", "stage2"),
     ("pipeline", "training"),
-    ("arguments", "cli", "__main__", "__init__"),
+    ("systems",),
+    ("arguments", "evaluate_command", "cli", "__main__", "__init__"),
 )
 # Same layer, yet neither may know the other: what training makes comes back as a folder.
 STRANGERS = {("training", "pipeline"), ("pipeline", "training")}
 
 # The model modules: the only places that may import a library that loads weights or data sets.
-MODEL_MODULES = ("student", "stage1", "stage2", "training", "corpora.hub")
+MODEL_MODULES = ("student", "stage1", "stage2", "training", "systems", "corpora.hub")
 HEAVY = {
     "accelerate",
     "bitsandbytes",

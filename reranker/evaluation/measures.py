@@ -1,4 +1,4 @@
-"""Retrieval measures of a run, computed by ir_measures (trec_eval underneath).
+"""Retrieval measures of a run, computed by ir_measures (trec_eval underneath) and, for ERR, here.
 
 Takes a `Run` and `Qrels` (see `reranker/trec.py`) and measures, returns an `Evaluation`.
 Knows no model and draws nothing. The order of a run's tuples is the ranking: every provider
@@ -16,6 +16,7 @@ import ir_measures
 from ir_measures import Measure
 
 from reranker.errors import InputError
+from reranker.evaluation.err import expected_reciprocal_rank
 from reranker.trec import MAX_GRADE, Qrels, Ranking, Run, rank_by_position
 
 DEFAULT_MEASURES = "nDCG@10 nDCG@5 nDCG@1 RR Judged@10"
@@ -84,6 +85,16 @@ def parse_measures(text: str) -> list[Measure]:
     return measures
 
 
+def add_judged(measures: Sequence[Measure]) -> list[Measure]:
+    """`measures` and Judged@k for every cut-off k among them (at 10 where there is none).
+
+    How much of a ranking was judged at all belongs beside every figure.
+    """
+    cutoffs = {m.params["cutoff"] for m in measures if "cutoff" in m.params} or {10}
+    judged = [ir_measures.Judged @ cutoff for cutoff in sorted(cutoffs)]
+    return [*measures, *(measure for measure in judged if measure not in measures)]
+
+
 def evaluate_run(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Evaluation:
     """Measure `run` against `qrels`.
 
@@ -106,7 +117,11 @@ def evaluate_run(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Evaluat
         query_id: _without_ties(ranked[query_id], query_id) for query_id in qrels.keys() & ranked
     }
     values: dict[Measure, dict[str, float]] = {measure: {} for measure in measures}
-    for metric in ir_measures.iter_calc(measures, qrels, orders):
+    for measure in measures:
+        if measure.NAME == "ERR":
+            values[measure] = _measure_err(ranked, qrels, measure.params["cutoff"])
+    others = [measure for measure in measures if measure.NAME != "ERR"]
+    for metric in ir_measures.iter_calc(others, qrels, orders) if others else ():
         values[metric.measure][metric.query_id] = float(metric.value)
     return Evaluation(
         results=tuple(_aggregate(measure, values[measure]) for measure in measures),
@@ -115,6 +130,15 @@ def evaluate_run(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Evaluat
         missing=missing,
         unjudged=tuple(sorted(ranked.keys() - qrels.keys())),
     )
+
+
+def _measure_err(run: Run, qrels: Qrels, cutoff: int) -> dict[str, float]:
+    return {
+        query_id: expected_reciprocal_rank(
+            [grades.get(doc_id, 0) for doc_id, _ in run.get(query_id, ())], cutoff
+        )
+        for query_id, grades in qrels.items()
+    }
 
 
 def _aggregate(measure: Measure, values: dict[str, float]) -> MeasureResult:
@@ -143,6 +167,13 @@ def _parse_measure(name: str) -> Measure:
             "mend its parameters"
         ) from error
     _require_safe_parameters(measure, name)
+    if measure.NAME == "ERR":
+        return measure
+    if measure.params.get("dcg") == "exp-log2":  # only gdeval.pl, which wants perl, has it
+        raise InputError(
+            f"expected trec_eval's nDCG, got {name!r}; write its gains instead, for example "
+            "nDCG(gains={1:1,2:3,3:7})@10"
+        )
     if not ir_measures.DefaultPipeline.supports(measure):
         raise InputError(
             f"expected a measure that an installed package computes, got {name!r}; choose "

@@ -86,7 +86,7 @@ def bootstrap_difference(
 
     Raises InputError when a and b do not hold the same queries, and as bootstrap_mean does.
     """
-    first, second = _pair(a, b)
+    first, second = pair_values(a, b)
     return _bootstrap(first - second, confidence, resamples, seed)
 
 
@@ -103,7 +103,7 @@ def randomization_test(
     ways when that is at most `resamples`, else `resamples` random ones (Smucker, Allan and
     Carterette 2007). Raises InputError when a and b do not hold the same queries.
     """
-    first, second = _pair(a, b)
+    first, second = pair_values(a, b)
     queries = len(first)
     _require_positive(resamples)
     difference = float(np.mean(first - second))
@@ -170,7 +170,8 @@ def _mean_difference(a: _Values, b: _Values, axis: int) -> Any:
     return np.mean(a - b, axis=axis)
 
 
-def _pair(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[_Values, _Values]:
+def pair_values(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[_Values, _Values]:
+    """Both as arrays in sorted order of query_id. Raises InputError for different queries."""
     if a.keys() != b.keys():
         odd = sorted(a.keys() ^ b.keys())
         raise InputError(

@@ -21,11 +21,14 @@ from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -58,6 +61,7 @@ _LOADERS: dict[str, Callable[..., PreTrainedModel]] = {
     "encoder": AutoModel.from_pretrained,
     "causal": AutoModelForCausalLM.from_pretrained,
     "sequence": AutoModelForSequenceClassification.from_pretrained,
+    "seq2seq": AutoModelForSeq2SeqLM.from_pretrained,
 }
 
 
@@ -75,7 +79,8 @@ def load_base(
     head_follows: bool = False,
     **options: Any,
 ) -> PreTrainedModel:
-    """The base model in evaluation mode. kind: "encoder", "causal" or "sequence".
+    """The base model in evaluation mode. kind: "encoder", "causal", "sequence"
+    or "seq2seq".
 
     head_follows: the base may lack its classification head because an adapter brings it.
     Raises QuantizationError when 4 bits do not work here (nothing is changed silently) and
@@ -179,6 +184,19 @@ def load_tokenizer(weights: str) -> PreTrainedTokenizerBase:
         raise StudentError(
             f"expected a tokenizer beside the weights {weights!r}, got: {_brief(error)}; check "
             "the name, or choose the bundled student 'mini', which needs no network"
+        ) from error
+
+
+def load_config(weights: str) -> PretrainedConfig:
+    """The configuration beside the weights, never with remote code. Raises StudentError."""
+    try:
+        return AutoConfig.from_pretrained(
+            weights, trust_remote_code=False, local_files_only=is_cached_only(weights)
+        )
+    except (OSError, ValueError) as error:
+        raise StudentError(
+            f"expected a config.json beside the weights {weights!r}, got: {_brief(error)}; check "
+            "the name"
         ) from error
 
 

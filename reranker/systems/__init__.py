@@ -1,0 +1,1 @@
+"""The systems a student is compared with, all behind one interface."""
