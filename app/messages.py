@@ -33,6 +33,7 @@ NOTHING_FOUND = (
 WAITING = "Waiting for a turn: one ranking runs at a time."
 STOPPED_WAITING = "Stopped before it began."
 STOPPING = "Stopping…"
+NO_GPU = "expected a GPU from this Space, got none ({reason}); try again later"
 
 _LEADS: tuple[tuple[type[DearError], str], ...] = (
     (QuantizationError, "This quantisation does not work here"),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from app.api import RANK_QUEUE
 from app.html import render_intro, render_message, render_note
 from app.library import Library
 from app.messages import STOPPING, Message
@@ -250,8 +251,7 @@ def _join_run(
             trigger_mode="multiple",
             show_progress="minimal",
             show_progress_on=screen.status,
-            concurrency_id="rank",
-            concurrency_limit=1,
+            **RANK_QUEUE,
             api_visibility="private",
         )
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 import gradio as gr
 
+from app.api import add_api
 from app.html import render_header, render_note
 from app.library import Library
 from app.messages import Message
@@ -59,6 +60,7 @@ def build_page(library: Library) -> gr.Blocks:
             api_visibility="private",
         )
         page.unload(events.forget)
+        add_api(library)
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
 
 
@@ -80,8 +82,11 @@ def serve_page(page: gr.Blocks, library: Library, host: str | None, port: int | 
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is up
+    if library.borrows_gpu:
+        library.warm_up()
     open_page(page, host, port)
-    library.warm_up()
+    if not library.borrows_gpu:
+        library.warm_up()
     page.block_thread()
 
 
@@ -97,7 +102,8 @@ def open_page(page: gr.Blocks, host: str | None, port: int | None) -> None:
         enable_monitoring=False,
         ssr_mode=False,
         allowed_paths=[],
-        footer_links=["settings"],
+        footer_links=["api", "settings"],
+        mcp_server=True,
         theme=make_theme(),
         css_paths=[ASSETS / "css" / "studio.css"],
     )
