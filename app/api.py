@@ -7,6 +7,7 @@ Clients and models read the endpoints' types and docstrings. Gradio takes an arg
 its own line only, and types from where they stand, so annotations are not postponed in this file.
 """
 
+import json
 import time
 from collections.abc import Callable, Collection
 from functools import wraps
@@ -41,6 +42,18 @@ def add_api(library: Library) -> None:
     api = Api(library)
     for endpoint in (api.rank, api.rerank, api.score):
         gr.api(endpoint, api_name=endpoint.__name__, **RANK_QUEUE)
+
+
+def answer_in_json(page: gr.Blocks) -> None:
+    """Makes the tools of a served page answer in JSON, where Gradio writes a dict as Python does
+    (None, single quotes)."""
+    server = page.mcp_server_obj
+
+    def write(outputs: list[Any], root_url: str) -> list[Any]:
+        texts = [json.dumps(output, ensure_ascii=False) for output in outputs]
+        return [server.types.TextContent(type="text", text=text) for text in texts]
+
+    server.postprocess_output_data = write
 
 
 def tell_errors(endpoint: Callable[P, R]) -> Callable[P, R]:

@@ -106,9 +106,7 @@ def _follow(
     )
     settings = view.trace.settings
     shown = time.monotonic()
-    for event in library.stream_rank(
-        job.student, job.quantization, request, settings, cancelled
-    ):
+    for event in library.stream_rank(job.student, job.quantization, request, settings, cancelled):
         view = update_view(view, event)
         late = time.monotonic() - shown >= UPDATE_SECONDS
         if late or isinstance(event, TraceUpdate):

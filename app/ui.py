@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import gradio as gr
 
-from app.api import add_api
+from app.api import add_api, answer_in_json
 from app.html import render_header, render_note
 from app.library import Library
 from app.messages import Message
@@ -61,7 +61,7 @@ def build_page(library: Library) -> gr.Blocks:
         )
         page.unload(events.forget)
         add_api(library)
-    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
 
 
 def describe_state(library: Library) -> Message:
@@ -107,6 +107,7 @@ def open_page(page: gr.Blocks, host: str | None, port: int | None) -> None:
         theme=make_theme(),
         css_paths=[ASSETS / "css" / "studio.css"],
     )
+    answer_in_json(page)
 
 
 def make_theme() -> gr.themes.Base:
