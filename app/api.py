@@ -165,7 +165,7 @@ class Api:
     def _run(
         self, text: str, hits: tuple[Hit, ...], settings: RankSettings, **origin: Any
     ) -> RankingTrace:
-        """The complete trace. origin: where the hits are from, as the pipeline's request says it."""
+        """The complete trace. origin: where the hits are from, in the pipeline's words."""
         library = self._library
         request = library.import_pipeline().RankRequest(
             query=Query(query_id="q1", text=text), hits=hits, **origin
@@ -257,4 +257,4 @@ def _name(value: Any) -> str:
         return repr(value)[:40]
     if isinstance(value, str):
         return repr(value[:40]) if value.strip() else "empty text"
-    return {list: "a list", dict: "an object"}.get(type(value), type(value).__name__)
+    return "a list" if isinstance(value, list) else "an object"

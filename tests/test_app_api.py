@@ -118,7 +118,7 @@ def test_rerank_and_score_keep_ids_and_order(client: Client) -> None:
         ("/rerank", {"query": "soap", "passages": ["a"], "doc_ids": []}, "as passages, 1, got 0"),
         ("/rerank", {"query": "x", "passages": ["a", "b"], "doc_ids": ["i", "i"]}, "got 'i' again"),
         ("/score", {"query": "soap", "passages": ["a"] * 1001}, "to 1,000 passages, got 1,001"),
-        ("/score", {"query": "x", "passages": ["a" * 999_999] * 3}, "2,000,000 characters together"),
+        ("/score", {"query": "x", "passages": ["a" * 999_999] * 3}, "characters together"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused_in_a_sentence(
