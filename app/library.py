@@ -8,6 +8,7 @@ imported when first needed: it loads the model libraries, and the page must answ
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -71,6 +72,23 @@ class Shelf(Generic[K, V]):
             return item
 
 
+class Pace:
+    """How long a ranking takes here, for those who wait. Safe to use from several threads."""
+
+    KEPT = 0.7
+    """How much the past counts when another ranking has ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.seconds = 0.0
+        """0 before the first ranking has ended."""
+
+    def add(self, seconds: float) -> None:
+        with self._lock:
+            past = self.seconds or seconds
+            self.seconds = self.KEPT * past + (1 - self.KEPT) * seconds
+
+
 class Library:
     """The corpora and students this server offers, each loaded when first wanted."""
 
@@ -88,6 +106,7 @@ class Library:
         self.warmed = threading.Event()
         self.warm_error: Message | None = None
         self.borrows_gpu = is_zerogpu()
+        self.pace = Pace()
         self._load_student = load_student or _load_student
         # transformers resolves its names lazily, and not safely so in two threads at once.
         self._importing = threading.Lock()
@@ -132,18 +151,15 @@ class Library:
 
         Raises what the pipeline raises, when it comes to it.
         """
-        if not self.borrows_gpu:
+        started = time.perf_counter()
+        if self.borrows_gpu:
+            lent = self._rank_on_gpu(student, quantization, request, settings)
+            yield from _raise_errors(lent, cancelled)
+        else:
             weights = self.open_student(student, quantization)
             stream = self.import_pipeline().stream_rank
             yield from stream(weights, request, settings, cancelled=cancelled)
-            return
-        with closing(self._rank_on_gpu(student, quantization, request, settings)) as events:
-            for event in events:
-                if cancelled():
-                    raise CancelledError("the ranking was stopped")
-                if isinstance(event, DearError):
-                    raise event
-                yield event
+        self.pace.add(time.perf_counter() - started)
 
     def _rank_apart(
         self, student: str, quantization: Quantization, request: RankRequest, settings: RankSettings
@@ -187,6 +203,19 @@ class Library:
             self.warm_error = explain_error(error)
         finally:
             self.warmed.set()
+
+
+def _raise_errors(
+    events: Generator[RankEvent | DearError, None, None], cancelled: Cancelled
+) -> Iterator[RankEvent]:
+    """The events, with an error raised that came as a value; no more of them once cancelled."""
+    with closing(events):
+        for event in events:
+            if cancelled():
+                raise CancelledError("the ranking was stopped")
+            if isinstance(event, DearError):
+                raise event
+            yield event
 
 
 def _load_student(name: str, quantization: Quantization) -> Student:

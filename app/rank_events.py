@@ -23,6 +23,7 @@ from app.html import (
     render_message,
     render_note,
     render_strip,
+    render_waiting,
 )
 from app.library import Library, Source
 from app.messages import Message, explain_error
@@ -89,7 +90,9 @@ class RankEvents:
         return run_id, *Screen(
             query_error="",
             corpus_error="",
-            status=render_message(Message(text=messages.WAITING, tone="busy")),
+            status=render_waiting(
+                Message(text=messages.WAITING, tone="busy"), self.library.pace.seconds
+            ),
             stop=gr.Button(interactive=True),
             examples=gr.Accordion(open=False),
         )

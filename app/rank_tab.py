@@ -24,6 +24,7 @@ from app.rank_events import (
 from reranker.config import Profile
 
 CARDS_JS = (Path(__file__).parent / "cards.js").read_text(encoding="utf-8")
+STATUS_JS = (Path(__file__).parent / "status.js").read_text(encoding="utf-8")
 FILE_TYPES = [".jsonl", ".csv", ".tsv", ".txt", ".gz", ".zip"]
 QUANTIZATIONS = [("4-bit NF4", "nf4"), ("bf16", "bf16"), ("fp32", "fp32")]
 MODES = [("Reason first, then rank", "reason_first"), ("Rank first, then reason", "rank_first")]
@@ -198,7 +199,7 @@ def _build_own() -> Own:
 
 
 def _build_results(bar: Bar, examples: Any) -> Screen:
-    status = _html(elem_id="status")
+    status = _html(elem_id="status", js_on_load=STATUS_JS)
     intro = _html(render_intro(), elem_id="intro")
     with gr.Column(visible=False, elem_id="results") as results:
         with gr.Row(elem_classes="split"):

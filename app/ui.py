@@ -14,6 +14,7 @@ import gradio as gr
 from app.api import add_api, answer_in_json
 from app.html import render_header, render_note
 from app.library import Library
+from app.login import Logins
 from app.messages import Message
 from app.rank_events import RankEvents
 from app.rank_tab import build_rank_tab
@@ -74,7 +75,13 @@ def describe_state(library: Library) -> Message:
     return Message(text=f"Ready: {student}", tone="done")
 
 
-def serve_page(page: gr.Blocks, library: Library, host: str | None, port: int | None) -> None:
+def serve_page(
+    page: gr.Blocks,
+    library: Library,
+    host: str | None,
+    port: int | None,
+    logins: Logins | None = None,
+) -> None:
     """Serves until interrupted. The page answers first, then the student is loaded.
 
     Nothing is recorded in the browser (run_history) and no file of this machine is served
@@ -84,17 +91,20 @@ def serve_page(page: gr.Blocks, library: Library, host: str | None, port: int | 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is up
     if library.borrows_gpu:
         library.warm_up()
-    open_page(page, host, port)
+    open_page(page, host, port, logins)
     if not library.borrows_gpu:
         library.warm_up()
     page.block_thread()
 
 
-def open_page(page: gr.Blocks, host: str | None, port: int | None) -> None:
-    """Starts serving in the background."""
+def open_page(
+    page: gr.Blocks, host: str | None, port: int | None, logins: Logins | None = None
+) -> None:
+    """Starts serving in the background; with logins, only to those who know one."""
     page.launch(
         server_name=host,
         server_port=port,
+        auth=logins,
         prevent_thread_lock=True,
         max_file_size=MAX_UPLOAD,
         run_history=False,

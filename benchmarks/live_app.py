@@ -20,12 +20,16 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 180
 
 
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def serve_app(log: Path, *flags: str) -> Iterator[str]:
     """The address of a running app, ended afterwards. Raises RuntimeError if it does not answer."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = find_free_port()
     url = f"http://127.0.0.1:{port}/"
     with log.open("wb") as output:
         command = [sys.executable, "app.py", "--port", str(port), *flags]

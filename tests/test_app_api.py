@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from app import library as library_module
 from app.api import Api
 from app.library import Library
 from app.ui import build_page, open_page
+from benchmarks.live_app import find_free_port
 from tests.fake_student import FakeReader, FakeStudent, make_profile
 
 PASSAGES = ["The moon has no air.", "Soap binds water and fat.", "Soap."]
@@ -34,9 +34,7 @@ def url(student: FakeStudent) -> Iterator[str]:
         patch.setattr(library_module, "load_profile", lambda name: make_profile())
         library = Library(load_student=lambda name, quantization: student)  # type: ignore[arg-type,return-value]
         page = build_page(library)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = find_free_port()
         open_page(page, "127.0.0.1", port)
         yield f"http://127.0.0.1:{port}/"
         page.close()
