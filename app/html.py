@@ -90,6 +90,12 @@ def render_message(message: Message | None) -> str:
     return f'<p class="message {message.tone}" role="{role}">{escape(message.text)}</p>'
 
 
+def render_waiting(message: Message, seconds: float) -> str:
+    """`message` for a run that waits; status.js puts its place in. seconds: what a turn takes."""
+    line = render_message(message)
+    return line.replace("<p ", f'<p data-waiting="{seconds:.1f}" ', 1)
+
+
 def render_header(state: Message) -> str:
     """The page's name and, beside it, whether the student is loaded."""
     return (

@@ -8,20 +8,25 @@ imported when first needed: it loads the model libraries, and the page must answ
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from app.messages import Message, explain_error
+from app.zerogpu import estimate_seconds, is_zerogpu, lend_gpu
 from reranker.config import DEFAULT_STUDENT, Profile, list_students, load_profile
 from reranker.corpora import Corpus, CorpusInfo, list_corpora, load_corpus
+from reranker.errors import CancelledError, DearError
 from reranker.retrieval import Retriever, build_retriever
-from reranker.types import Quantization
+from reranker.types import Cancelled, Quantization, RankEvent, RankSettings
 
 if TYPE_CHECKING:
+    from reranker.pipeline import RankRequest
     from reranker.student.student import Student
 
 KEPT_STUDENTS = 2
@@ -67,6 +72,23 @@ class Shelf(Generic[K, V]):
             return item
 
 
+class Pace:
+    """How long a ranking takes here, for those who wait. Safe to use from several threads."""
+
+    KEPT = 0.7
+    """How much the past counts when another ranking has ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.seconds = 0.0
+        """0 before the first ranking has ended."""
+
+    def add(self, seconds: float) -> None:
+        with self._lock:
+            past = self.seconds or seconds
+            self.seconds = self.KEPT * past + (1 - self.KEPT) * seconds
+
+
 class Library:
     """The corpora and students this server offers, each loaded when first wanted."""
 
@@ -83,11 +105,14 @@ class Library:
         self.corpora: tuple[CorpusInfo, ...] = list_corpora()
         self.warmed = threading.Event()
         self.warm_error: Message | None = None
+        self.borrows_gpu = is_zerogpu()
+        self.pace = Pace()
         self._load_student = load_student or _load_student
         # transformers resolves its names lazily, and not safely so in two threads at once.
         self._importing = threading.Lock()
         self._sources: Shelf[str, Source] = Shelf()
         self._students: Shelf[tuple[str, Quantization], Student] = Shelf(KEPT_STUDENTS)
+        self._rank_on_gpu = lend_gpu(self._rank_apart, self._estimate)
 
     def list_profiles(self) -> dict[str, Profile]:
         """Every student a visitor may choose, by name; the one the server began with first."""
@@ -114,24 +139,83 @@ class Library:
             (name, quantization), lambda: self._load_student(name, quantization)
         )
 
+    def stream_rank(
+        self,
+        student: str,
+        quantization: Quantization,
+        request: RankRequest,
+        settings: RankSettings,
+        cancelled: Cancelled,
+    ) -> Iterator[RankEvent]:
+        """The events of one ranking, the last with the complete trace, wherever it is computed.
+
+        Raises what the pipeline raises, when it comes to it.
+        """
+        started = time.perf_counter()
+        if self.borrows_gpu:
+            lent = self._rank_on_gpu(student, quantization, request, settings)
+            yield from _raise_errors(lent, cancelled)
+        else:
+            weights = self.open_student(student, quantization)
+            stream = self.import_pipeline().stream_rank
+            yield from stream(weights, request, settings, cancelled=cancelled)
+        self.pace.add(time.perf_counter() - started)
+
+    def _rank_apart(
+        self, student: str, quantization: Quantization, request: RankRequest, settings: RankSettings
+    ) -> Generator[RankEvent | DearError, None, None]:
+        """The same in a process of its own, from which an error comes back whole only as a value.
+
+        A student that was not there when that process began is loaded in it, for this call.
+        """
+        try:
+            weights = self.open_student(student, quantization)
+            yield from self.import_pipeline().stream_rank(weights, request, settings)
+        except DearError as error:
+            yield error
+
+    def _estimate(
+        self, student: str, quantization: Quantization, request: RankRequest, settings: RankSettings
+    ) -> float:
+        return estimate_seconds(load_profile(student), settings, len(request.hits))
+
     def warm_up(self) -> None:
-        """Loads what a first ranking needs, in the background; `warmed` is set when done."""
+        """Loads what a first ranking needs; `warmed` is set when done.
 
-        def work() -> None:
-            try:
-                self.open_source(self.corpora[0].corpus_id)
-                self.import_pipeline()
-                student = self.open_student(self.student, self.quantization)
-                with student.lock:
-                    student.scorer  # noqa: B018 - reading the property loads stage 1
-                    if student.profile.stage2 is not None:
-                        student.reader  # noqa: B018
-            except Exception as error:  # shown on the page; a later run meets it again
-                self.warm_error = explain_error(error)
-            finally:
-                self.warmed.set()
+        It does so in the background, except where a GPU is borrowed: there the weights must be
+        on it, in this thread, before the page is served.
+        """
+        if self.borrows_gpu:
+            self._load_first()
+        else:
+            threading.Thread(target=self._load_first, name="warm-up", daemon=True).start()
 
-        threading.Thread(target=work, name="warm-up", daemon=True).start()
+    def _load_first(self) -> None:
+        try:
+            self.open_source(self.corpora[0].corpus_id)
+            self.import_pipeline()
+            student = self.open_student(self.student, self.quantization)
+            with student.lock:
+                student.scorer  # noqa: B018 - reading the property loads stage 1
+                if student.profile.stage2 is not None:
+                    student.reader  # noqa: B018
+        except Exception as error:  # shown on the page; a later run meets it again
+            self.warm_error = explain_error(error)
+        finally:
+            self.warmed.set()
+
+
+def _raise_errors(
+    events: Generator[RankEvent | DearError, None, None], cancelled: Cancelled
+) -> Iterator[RankEvent]:
+    """The events, with an error raised that came as a value; no more of them once cancelled."""
+    with closing(events):
+        for event in events:
+            if cancelled():
+                raise CancelledError("the ranking was stopped")
+            if isinstance(event, DearError):
+                raise event
+            yield event
 
 
 def _load_student(name: str, quantization: Quantization) -> Student:

@@ -41,6 +41,7 @@ LINK_PARTLY = (
 NOT_KEPT = "Choose a ranking first: this page keeps the latest twenty until it is closed."
 SAME_TWICE = "Choose two different rankings to set side by side."
 CLEARED = "This page's rankings are forgotten. The one on the page stays until the next."
+NO_GPU = "expected a GPU from this Space, got none ({reason}); try again later"
 
 _LEADS: tuple[tuple[type[DearError], str], ...] = (
     (QuantizationError, "This quantisation does not work here"),

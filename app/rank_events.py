@@ -22,6 +22,7 @@ from app.html import (
     render_message,
     render_note,
     render_strip,
+    render_waiting,
 )
 from app.library import Library, Source
 from app.links import AS_PROFILE
@@ -92,7 +93,9 @@ class RankEvents:
         return run_id, *Screen(
             query_error="",
             corpus_error="",
-            status=render_message(Message(text=messages.WAITING, tone="busy")),
+            status=render_waiting(
+                Message(text=messages.WAITING, tone="busy"), self.library.pace.seconds
+            ),
             stop=gr.Button(interactive=True),
             examples=gr.Accordion(open=False),
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from app.advanced import build_advanced, make_stages
+from app.api import RANK_QUEUE
 from app.corpus_panel import build_corpus_panel
 from app.html import render_intro, render_message, render_note
 from app.library import Library
@@ -25,6 +26,7 @@ from app.share_events import ShareEvents
 from app.share_panel import LINK_JS, SharePanel, build_share_panel, join_share_panel
 
 CARDS_JS = (Path(__file__).parent / "cards.js").read_text(encoding="utf-8")
+STATUS_JS = (Path(__file__).parent / "status.js").read_text(encoding="utf-8")
 FILE_TYPES = [".jsonl", ".csv", ".tsv", ".txt", ".gz", ".zip"]
 
 
@@ -146,7 +148,7 @@ def _build_own() -> Own:
 
 
 def _build_results(bar: Bar, examples: Any, share: SharePanel) -> Screen:
-    status = _html(elem_id="status")
+    status = _html(elem_id="status", js_on_load=STATUS_JS)
     intro = _html(render_intro(), elem_id="intro")
     with gr.Column(visible=False, elem_id="results") as results:
         with gr.Row(elem_classes="split"):
@@ -201,8 +203,7 @@ def _join_run(
             trigger_mode="multiple",
             show_progress="minimal",
             show_progress_on=screen.status,
-            concurrency_id="rank",
-            concurrency_limit=1,
+            **RANK_QUEUE,
             api_visibility="private",
         )
 

@@ -99,9 +99,7 @@ def stream_views(library: Library, job: RankJob, cancelled: Cancelled) -> Iterat
 def _follow(
     library: Library, job: RankJob, view: RankView, cancelled: Cancelled
 ) -> Iterator[RankView]:
-    pipeline = library.import_pipeline()
-    student = library.open_student(job.student, job.quantization)
-    request = pipeline.RankRequest(
+    request = library.import_pipeline().RankRequest(
         query=view.trace.query,
         hits=view.trace.hits,
         corpus_id=job.source.corpus.corpus_id,
@@ -110,7 +108,7 @@ def _follow(
     )
     settings = view.trace.settings
     shown = time.monotonic()
-    for event in pipeline.stream_rank(student, request, settings, cancelled=cancelled):
+    for event in library.stream_rank(job.student, job.quantization, request, settings, cancelled):
         view = update_view(view, event)
         late = time.monotonic() - shown >= UPDATE_SECONDS
         if late or isinstance(event, TraceUpdate):

@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator
 
 import gradio as gr
 
+from app.api import add_api, answer_in_json
 from app.history import MAX_ENTRIES
 from app.html import render_header, render_note
 from app.library import Library
+from app.login import Logins
 from app.messages import Message
 from app.rank_events import RankEvents
 from app.rank_tab import build_rank_tab
@@ -63,7 +65,8 @@ def build_page(library: Library) -> gr.Blocks:
             api_visibility="private",
         )
         page.unload(events.forget)
-    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+        add_api(library)
+    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
 
 
 def describe_state(library: Library) -> Message:
@@ -76,7 +79,13 @@ def describe_state(library: Library) -> Message:
     return Message(text=f"Ready: {student}", tone="done")
 
 
-def serve_page(page: gr.Blocks, library: Library, host: str | None, port: int | None) -> None:
+def serve_page(
+    page: gr.Blocks,
+    library: Library,
+    host: str | None,
+    port: int | None,
+    logins: Logins | None = None,
+) -> None:
     """Serves until interrupted. The page answers first, then the student is loaded.
 
     Nothing is recorded in the browser (run_history) and no file of this machine is served
@@ -84,16 +93,22 @@ def serve_page(page: gr.Blocks, library: Library, host: str | None, port: int | 
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is up
-    open_page(page, host, port)
-    library.warm_up()
+    if library.borrows_gpu:
+        library.warm_up()
+    open_page(page, host, port, logins)
+    if not library.borrows_gpu:
+        library.warm_up()
     page.block_thread()
 
 
-def open_page(page: gr.Blocks, host: str | None, port: int | None) -> None:
-    """Starts serving in the background."""
+def open_page(
+    page: gr.Blocks, host: str | None, port: int | None, logins: Logins | None = None
+) -> None:
+    """Starts serving in the background; with logins, only to those who know one."""
     page.launch(
         server_name=host,
         server_port=port,
+        auth=logins,
         prevent_thread_lock=True,
         max_file_size=MAX_UPLOAD,
         run_history=False,
@@ -101,10 +116,12 @@ def open_page(page: gr.Blocks, host: str | None, port: int | None) -> None:
         enable_monitoring=False,
         ssr_mode=False,
         allowed_paths=[],
-        footer_links=["settings"],
+        footer_links=["api", "settings"],
+        mcp_server=True,
         theme=make_theme(),
         css_paths=[ASSETS / "css" / name for name in ("studio.css", "share.css")],
     )
+    answer_in_json(page)
 
 
 def make_theme() -> gr.themes.Base:

@@ -1,7 +1,7 @@
 """A ranking as data for scripts and as text for a terminal.
 
 Takes a `RankingTrace`, returns plain dicts or lines. The field names of the dicts are a contract
-(docs/cli.md); they may be added to, never renamed.
+(docs/cli.md, docs/api.md); they may be added to, never renamed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,27 @@ def describe_ranking(trace: RankingTrace) -> dict[str, Any]:
         ],
         "timings": {t.stage: round(t.seconds, 4) for t in trace.timings},
         "hits": [_describe_hit(hit) for hit in trace.ranked_hits()],
+    }
+
+
+def describe_scores(trace: RankingTrace) -> dict[str, Any]:
+    """The object the endpoint `score` returns (docs/api.md): stage 1's logits in input order."""
+    ranks = {doc_id: rank for rank, doc_id in enumerate(trace.stage1_order, start=1)}
+    return {
+        "query": trace.query.text,
+        "student": trace.student.name,
+        "quantization": trace.student.quantization,
+        "timings": {t.stage: round(t.seconds, 4) for t in trace.timings if t.stage == "stage1"},
+        "scores": [
+            {
+                "doc_id": score.doc_id,
+                "score": score.score,
+                "rank": ranks[score.doc_id],
+                "truncated": score.truncated,
+                "passage_tokens": score.passage_tokens,
+            }
+            for score in trace.stage1
+        ],
     }
 
 
