@@ -10,6 +10,18 @@ function listCards() {
   return [...element.querySelectorAll(".card")];
 }
 
+// A card's title becomes a button, for the keyboard; in a report, where nothing can be selected,
+// it stays a title.
+function makePick(card) {
+  const title = card.querySelector(".title");
+  const pick = document.createElement("button");
+  pick.type = "button";
+  pick.className = "pick";
+  pick.append(...title.childNodes);
+  title.append(pick);
+  return pick;
+}
+
 function announce(docId) {
   document.dispatchEvent(new CustomEvent("passage-select", { detail: { docId, from: "card" } }));
 }
@@ -18,7 +30,8 @@ function mark() {
   for (const card of listCards()) {
     const chosen = card.dataset.doc === selected;
     card.classList.toggle("selected", chosen);
-    card.querySelector(".pick").setAttribute("aria-pressed", String(chosen));
+    const pick = card.querySelector(".pick") || makePick(card);
+    pick.setAttribute("aria-pressed", String(chosen));
   }
 }
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from app.exports import format_csv, name_files
 from app.figures import CHARTS, Chart
-from app.html_charts import render_chart_tools, render_selection
+from app.html_chart_tools import render_chart_tools, render_selection
 from app.plots import make_plot
 from reranker.types import RankingTrace
 

@@ -121,7 +121,7 @@ function showSelection() {
   const put = (place, text) => {
     if (place.textContent !== text) place.textContent = text;
   };
-  put(nameButton, card ? `${read(".rank")}  ${read(".pick")} ${read(".doc-id")}` : "");
+  put(nameButton, card ? `${read(".rank")}  ${read(".title")} ${read(".doc-id")}` : "");
   put(element.querySelector(".selected-places"), card ? read(".place").join(" → ") : "");
   for (const row of panel.querySelectorAll(".chart-table tr[data-doc]")) {
     const chosen = row.dataset.doc === selected;

@@ -196,8 +196,7 @@ def _render_head(hit: RankedHit, trace: RankingTrace, reading: bool) -> str:
     )
     return (
         f'<div class="head"><span class="rank">{hit.rank}</span><div class="about">'
-        f'<h3 dir="auto"><button type="button" class="pick" aria-pressed="false">'
-        f"{escape(name_passage(hit))}</button> "
+        f'<h3 dir="auto"><span class="title">{escape(name_passage(hit))}</span> '
         f'<span class="doc-id">{escape(hit.passage.doc_id)}</span></h3>'
         f'<p class="places">{places}{moved}{now}</p></div>'
         f'<dl class="scores">{numbers}</dl></div>'

@@ -218,7 +218,7 @@ def _build_results(bar: Bar, examples: Any) -> Screen:
             ]
     return Screen(
         status, bar.query_error, bar.corpus_error, examples, intro, results, bar.stop, cards,
-        *charts.values(), strip, *files,
+        *[*charts.values(), strip, *files],
     )  # fmt: skip
 
 
