@@ -40,7 +40,11 @@ def make_layout(name: str, **meta: Any) -> go.Layout:
         showlegend=False,
         dragmode=False,
         hovermode="closest",
-        hoverlabel={"align": "left", "bgcolor": "#27272a", "font": {"color": "#ffffff"}},
+        hoverlabel={
+            "align": "left",
+            "bgcolor": "#27272a",
+            "font": {"family": FONT, "size": 12.5, "color": "#ffffff"},
+        },
         meta={"name": name, **meta},
     )
 

@@ -60,8 +60,7 @@ def draw_terms(trace: RankingTrace, doc_id: str = "") -> go.Figure:
         hit = hits[ranked.passage.doc_id]
         name = escape_label(shorten(names[hit.passage.doc_id], NAME_CHARS))
         heading = f"<b>{ranked.rank}  {name}</b>"
-        _add_bars(figure, hit, rows, visible=ranked.passage.doc_id == shown)
-        _add_texts(figure, hit, rows, most, heading, visible=ranked.passage.doc_id == shown)
+        _add_bars(figure, hit, rows, heading, visible=ranked.passage.doc_id == shown)
     figure.update_yaxes(
         range=[max(len(most), LEAST_ROWS) - 0.4, -1.6],
         tickvals=list(range(len(most))),
@@ -108,46 +107,26 @@ def _add_most(figure: go.Figure, most: Sequence[float], rows: _Rows) -> None:
     )
 
 
-def _add_bars(figure: go.Figure, hit: Hit, rows: _Rows, *, visible: bool) -> None:
+def _add_bars(figure: go.Figure, hit: Hit, rows: _Rows, heading: str, *, visible: bool) -> None:
+    """A passage's bars with their numbers; above them a bar of no length carries its name."""
     weights = rows.read(hit)
+    total = "" if hit.bm25_score is None else f"<br>BM25 {hit.bm25_score:.2f}, the sum of:"
+    numbers = [f"{weight:.2f}" if weight else "× absent" for weight in weights]
     figure.add_bar(
         orientation="h",
-        x=weights,
-        y=list(range(len(weights))),
+        x=[0, *weights],
+        y=[-1, *range(len(weights))],
         width=0.36,
         marker={"color": STAGE_COLORS["bm25"], "line": {"width": 0}},
-        customdata=[hit.passage.doc_id] * len(weights),
-        hovertext=[escape_label(label) for label in rows.labels],
+        text=[f"{heading}{total}", *numbers],
+        textposition="outside",
+        textangle=0,
+        constraintext="none",
+        cliponaxis=False,
+        customdata=[hit.passage.doc_id] * (len(weights) + 1),
+        hovertext=["", *map(escape_label, rows.labels)],
         hovertemplate="%{hovertext} adds %{x:.2f}<extra></extra>",
         name="terms",
         meta={"role": "passage", "doc_id": hit.passage.doc_id},
         visible=visible,
-    )
-
-
-def _add_texts(
-    figure: go.Figure,
-    hit: Hit,
-    rows: _Rows,
-    most: Sequence[float],
-    heading: str,
-    *,
-    visible: bool,
-) -> None:
-    """The passage's name and score above, and the numbers beside its bars."""
-    weights = rows.read(hit)
-    total = "" if hit.bm25_score is None else f"<br>BM25 {hit.bm25_score:.2f}, the sum of:"
-    numbers = [f" {weight:.2f}" if weight else " × absent" for weight in weights]
-    figure.add_scatter(
-        x=[0, *most],
-        y=[-1, *range(len(most))],
-        mode="text",
-        text=[f"{heading}{total}", *numbers],
-        textposition="middle right",
-        customdata=[hit.passage.doc_id] * (len(most) + 1),
-        hoverinfo="skip",
-        name="texts",
-        meta={"role": "passage", "doc_id": hit.passage.doc_id},
-        visible=visible,
-        cliponaxis=False,
     )

@@ -45,18 +45,18 @@ def test_every_passage_has_its_exact_weights_and_only_the_first_is_visible(
     figure = draw_terms(trace)
     assert figure.layout.yaxis.ticktext == ("soap", "fat", "zebra")
     for doc_id, weights in WEIGHTS.items():
-        bars, texts = find_own(figure, doc_id)
-        assert list(bars.x) == [weight for _, weight in weights]
-        assert set(bars.customdata) == set(texts.customdata) == {doc_id}
-        assert bars.visible == texts.visible == (doc_id == "d1")
+        (bars,) = find_own(figure, doc_id)
+        assert list(bars.x) == [0, *(weight for _, weight in weights)]
+        assert set(bars.customdata) == {doc_id}
+        assert bars.visible == (doc_id == "d1")
     assert find_own(draw_terms(trace, "d0"), "d0")[0].visible is True
     assert find_own(draw_terms(trace, "unknown"), "d1")[0].visible is True
 
 
 def test_absent_words_are_named_and_the_bars_add_up(trace: RankingTrace) -> None:
-    bars, texts = find_own(draw_terms(trace), "d0")
-    heading, *numbers = texts.text
-    assert numbers == [" 2.50", " × absent", " × absent"]
+    (bars,) = find_own(draw_terms(trace), "d0")
+    heading, *numbers = bars.text
+    assert numbers == ["2.50", "× absent", "× absent"]
     assert "BM25 2.50" in heading and sum(bars.x) == 2.5
     assert describe_terms(trace).endswith("In no candidate: zebra.")
 
@@ -70,7 +70,7 @@ def test_a_long_query_keeps_the_words_that_matter_and_sums_the_rest(trace: Ranki
     words = tuple((f"w{n}", float(n)) for n in range(MAX_TERMS + 5))
     figure = draw_terms(add_terms(trace, {"d0": words, "d1": words}))
     assert figure.layout.yaxis.ticktext[0] == "w5" and figure.layout.yaxis.ticktext[-1] == "5 more"
-    bars, _ = find_own(figure, "d0")
+    (bars,) = find_own(figure, "d0")
     assert bars.x[-1] == 0 + 1 + 2 + 3 + 4
     assert sum(bars.x) == sum(weight for _, weight in words)
 
