@@ -6,13 +6,15 @@ Takes a trace and a folder, returns paths. Knows no component.
 from __future__ import annotations
 
 import csv
+import io
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from app.html_report import render_report
 from reranker.trace import dump_trace
 from reranker.trec import rank_by_position, write_run
-from reranker.types import RankingTrace
+from reranker.types import RankedHit, RankingTrace
 
 COLUMNS = (
     "rank", "doc_id", "title", "rank_bm25", "bm25_score", "rank_stage1", "score", "verdict",
@@ -36,26 +38,37 @@ def write_report(trace: RankingTrace, folder: Path) -> Path:
 
 
 def write_table(trace: RankingTrace, folder: Path) -> Path:
-    """One line a passage, as CSV. Text that a spreadsheet would take for a formula gets a '."""
+    """One line a passage, as CSV."""
     path = folder / f"{name_files(trace)}.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for hit in trace.ranked_hits():
-            note = hit.justification
-            row = (
-                hit.rank,
-                hit.passage.doc_id,
-                hit.passage.title,
-                hit.rank_bm25,
-                hit.bm25_score,
-                hit.rank_stage1,
-                hit.score,
-                note.verdict if note else None,
-                note.text if note else None,
-            )
-            writer.writerow([_disarm(value) for value in row])
+    path.write_text(
+        format_csv(COLUMNS, map(_read_row, trace.ranked_hits())), encoding="utf-8", newline=""
+    )
     return path
+
+
+def format_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """CSV as RFC 4180 has it, numbers in full. Text that a spreadsheet would take for a formula
+    gets a '."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow([_disarm(column) for column in columns])
+    writer.writerows([_disarm(value) for value in row] for row in rows)
+    return file.getvalue()
+
+
+def _read_row(hit: RankedHit) -> tuple[object, ...]:
+    note = hit.justification
+    return (
+        hit.rank,
+        hit.passage.doc_id,
+        hit.passage.title,
+        hit.rank_bm25,
+        hit.bm25_score,
+        hit.rank_stage1,
+        hit.score,
+        note.verdict if note else None,
+        note.text if note else None,
+    )
 
 
 def write_trec(trace: RankingTrace, folder: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 from typing import Literal, NamedTuple
 
 from reranker.digest import INSTRUCTION
@@ -22,6 +23,13 @@ VERDICT_WORDS: dict[Verdict, str] = {
     "related": "related",
     "off_topic": "off topic",
 }
+VERDICT_MARKS: dict[Verdict, str] = {
+    "answers": "●",
+    "partial": "◐",
+    "related": "○",
+    "off_topic": "×",
+}
+"""A shape for every verdict, the same in charts and, by studio.css, on cards."""
 DEFECT_WORDS: dict[DefectKind, str] = {
     "wrong_format": "wrong format",
     "repetition": "label repeated",
@@ -95,7 +103,7 @@ def list_flags(hit: RankedHit, defects: Sequence[Defect]) -> tuple[str, ...]:
     if hit.truncated:
         flags.append("truncated: stage 1 read only its beginning")
     if INSTRUCTION.search(hit.passage.text):
-        flags.append("reads like an instruction to the ranker")
+        flags.append("injection suspected: it reads like an instruction to the ranker")
     for kind, defect in {defect.kind: defect for defect in defects}.items():
         if kind == "quote_not_found":
             flags.append(f"quote not found in the passage: “{shorten(defect.detail, 80)}”")
@@ -183,3 +191,46 @@ def describe_flow(trace: RankingTrace) -> str:
     move = f"{name_first_stage(trace)} {far.rank_bm25} → {far.rank}"
     name = shorten(name_apart(trace)[far.passage.doc_id], 40)
     return f"{lines} Furthest: “{name}”, {move}."
+
+
+def describe_scores(trace: RankingTrace) -> str:
+    """How to read the panels of scores."""
+    if not trace.stage1:
+        return "BM25's scores in the present order. Stage 1 has not scored these passages."
+    text = "Each passage's raw score in the present order, on an axis of its own: compare lengths"
+    return f"{text} within a panel, never across."
+
+
+def describe_distribution(trace: RankingTrace) -> str:
+    """How to read the spread of stage-1 scores, with the numbers that sum it up."""
+    scores = sorted(score.score for score in trace.stage1)
+    if not scores:
+        return "Stage 1 has not scored these passages."
+    span = f"{scores[0]:.2f} to {scores[-1]:.2f}, median {median(scores):.2f}"
+    rows = " The rows below “all” are stage 2's verdicts." if trace.justifications else ""
+    how = "Each square is a passage at its exact score; height only keeps squares apart."
+    return f"{how} Upright lines are medians.{rows} From {span}."
+
+
+def describe_terms(trace: RankingTrace) -> str:
+    """How to read what query words add, and which of them no candidate has."""
+    if not has_terms(trace):
+        return "These candidates came as a list, so BM25 has not scored them."
+    nowhere = [
+        term.term
+        for position, term in enumerate(trace.hits[0].terms)
+        if all(hit.terms[position].weight == 0 for hit in trace.hits)
+    ]
+    text = (
+        "What each query word adds to the passage's BM25 score, repeats and rarity counted. "
+        "Pale behind: the most it adds to any candidate."
+    )
+    if not nowhere:
+        return text
+    return f"{text} In no candidate: {', '.join(shorten(term, 40) for term in nowhere[:8])}."
+
+
+def has_terms(trace: RankingTrace) -> bool:
+    """Whether the candidates carry what each query word added, the same words for all."""
+    lengths = {len(hit.terms) for hit in trace.hits}
+    return len(lengths) == 1 and lengths != {0}

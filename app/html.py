@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.facts import (
     VERDICT_WORDS,
@@ -134,8 +134,13 @@ def render_corpus(description: str, facts: Sequence[str]) -> str:
     return f'<div class="corpus-line">{text}<ul>{shown}</ul></div>'
 
 
-def render_cards(trace: RankingTrace, live: Mapping[str, str]) -> str:
-    """Every candidate in its present order. live: raw text being decoded, by doc_id."""
+def render_cards(
+    trace: RankingTrace, live: Mapping[str, str], reading: Collection[str] = ()
+) -> str:
+    """Every candidate in its present order.
+
+    live: raw text being decoded, by doc_id. reading: doc_ids of the window being read now.
+    """
     defects: dict[str, list[Defect]] = {}
     for defect in trace.defects:
         defects.setdefault(defect.doc_id, []).append(defect)
@@ -151,6 +156,7 @@ def render_cards(trace: RankingTrace, live: Mapping[str, str]) -> str:
             defects.get(hit.passage.doc_id, []),
             generations.get(hit.passage.doc_id),
             live.get(hit.passage.doc_id),
+            reading=hit.passage.doc_id in reading,
         )
         for hit in trace.ranked_hits()
     ]
@@ -164,6 +170,8 @@ def _render_card(
     defects: Sequence[Defect],
     generation: Generation | None,
     live: str | None,
+    *,
+    reading: bool,
 ) -> str:
     doc_id = hit.passage.doc_id
     note = _render_justification(hit.justification) if hit.justification else ""
@@ -171,21 +179,22 @@ def _render_card(
         note = _render_live(doc_id, live)
     flags = "".join(f"<li>{escape(flag)}</li>" for flag in list_flags(hit, defects))
     return (
-        f'<li class="card{" reading" if live is not None else ""}" id="card-{hit.rank}" '
+        f'<li class="card{" reading" if reading else ""}" id="card-{hit.rank}" '
         f'data-doc="{escape(doc_id)}">'
-        f"{_render_head(hit, trace)}{note}{_render_passage(hit)}"
+        f"{_render_head(hit, trace, reading)}{note}{_render_passage(hit)}"
         f"{f'<ul class=flags>{flags}</ul>' if flags else ''}"
         f"{_render_generation(generation) if generation else ''}</li>"
     )
 
 
-def _render_head(hit: RankedHit, trace: RankingTrace) -> str:
+def _render_head(hit: RankedHit, trace: RankingTrace, reading: bool) -> str:
     places = '<span class="arrow" aria-hidden="true">→</span>'.join(
         f'<span class="place {place.stage}">{escape(place.words)} <b>{place.rank}</b></span>'
         for place in list_places(hit, trace)
     )
     move = describe_move(hit)
     moved = f'<span class="move" title="since the first stage">{move}</span>' if move else ""
+    now = '<span class="now">being read now</span>' if reading else ""
     scores = [("stage 1", "stage1", hit.score), ("BM25", "bm25", hit.bm25_score)]
     numbers = "".join(
         f'<div class="{stage}"><dt>{name}</dt><dd>{score:.2f}</dd></div>'
@@ -194,9 +203,9 @@ def _render_head(hit: RankedHit, trace: RankingTrace) -> str:
     )
     return (
         f'<div class="head"><span class="rank">{hit.rank}</span><div class="about">'
-        f'<h3 dir="auto">{escape(name_passage(hit))} '
+        f'<h3 dir="auto"><span class="title">{escape(name_passage(hit))}</span> '
         f'<span class="doc-id">{escape(hit.passage.doc_id)}</span></h3>'
-        f'<p class="places">{places}{moved}</p></div>'
+        f'<p class="places">{places}{moved}{now}</p></div>'
         f'<dl class="scores">{numbers}</dl></div>'
     )
 

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from app import messages
+from app.chart_panel import show_charts
 from app.examples import MAX_EXAMPLES, Example, list_examples
-from app.facts import describe_flow
-from app.figures import draw_flow, draw_scores
 from app.html import (
     clean_stream,
     render_cards,
@@ -28,7 +27,6 @@ from app.library import Library, Source
 from app.links import AS_PROFILE
 from app.messages import Message, explain_error
 from app.offers import offer_ranking, withdraw_ranking
-from app.plots import make_plot
 from app.ranking import RankJob, RankView, check_query, stream_views
 from app.session import Sessions
 from reranker.corpora import load_corpus, parse_pasted
@@ -51,8 +49,13 @@ class Screen(NamedTuple):
     stop: Any = SKIP
     cards: Any = SKIP
     flow: Any = SKIP
-    flow_note: Any = SKIP
+    flow_tools: Any = SKIP
     scores: Any = SKIP
+    scores_tools: Any = SKIP
+    distribution: Any = SKIP
+    distribution_tools: Any = SKIP
+    terms: Any = SKIP
+    terms_tools: Any = SKIP
     strip: Any = SKIP
     report_file: Any = SKIP
     trace_file: Any = SKIP
@@ -97,6 +100,7 @@ class RankEvents:
                 Message(text=messages.WAITING, tone="busy"), self.library.pace.seconds
             ),
             stop=gr.Button(interactive=True),
+            cards=gr.HTML(run=run_id),
             examples=gr.Accordion(open=False),
         )
 
@@ -121,7 +125,7 @@ class RankEvents:
                 if view.over:
                     self.sessions.keep_trace(find_key(request), view.trace)
                 yield self._show(view, shown, find_key(request))
-                shown = frozenset(view.live)
+                shown = _list_marked(view)
         except InputError as error:
             yield _make_failed(query_error=error)
 
@@ -189,27 +193,30 @@ class RankEvents:
         return self.sessions.find_source(key, source_key) or self.library.open_source(source_key)
 
     def _show(self, view: RankView, shown: frozenset[str], key: str) -> Screen:
-        """The screen for a view. shown: whose text was being decoded in the view before."""
+        """The screen for a view. shown: which cards were marked in the view before."""
         screen = Screen(status=render_message(view.message))
         live = {doc_id: clean_stream(text) for doc_id, text in view.live.items()}
-        if view.changed == "text" and shown == frozenset(live):
+        if view.changed == "text" and shown == _list_marked(view):
             return screen._replace(cards=gr.HTML(live=live))
         if view.changed != "status":
-            cards = render_cards(view.trace, view.live)
+            cards = render_cards(view.trace, view.live, view.reading)
             screen = screen._replace(cards=gr.HTML(value=cards, live=live))
         if view.changed == "order":
             screen = screen._replace(
                 intro="",
                 results=gr.Column(visible=True),
-                flow=make_plot(draw_flow(view.trace)),
-                flow_note=render_note(describe_flow(view.trace)),
-                scores=make_plot(draw_scores(view.trace)) if view.trace.stage1 else None,
                 strip=render_strip(view.trace),
+                **show_charts(view.trace),
             )
         if view.over:
             offered = offer_ranking(view.trace, self.library, self.sessions, key)
             return screen._replace(stop=gr.Button(interactive=False), **offered)
         return screen._replace(**withdraw_ranking()) if view.changed == "order" else screen
+
+
+def _list_marked(view: RankView) -> frozenset[str]:
+    """Whose cards look different while stage 2 is at work: being read, or written about."""
+    return frozenset({*view.live, *(f"reading {doc_id}" for doc_id in view.reading)})
 
 
 def list_choices(library: Library) -> list[tuple[str, str]]:

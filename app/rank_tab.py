@@ -10,6 +10,7 @@ import gradio as gr
 
 from app.advanced import build_advanced, make_stages
 from app.api import RANK_QUEUE
+from app.chart_panel import build_chart_panel
 from app.corpus_panel import build_corpus_panel
 from app.html import render_intro, render_message, render_note
 from app.library import Library
@@ -153,13 +154,9 @@ def _build_results(bar: Bar, examples: Any, share: SharePanel) -> Screen:
     with gr.Column(visible=False, elem_id="results") as results:
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=6, min_width=320, elem_classes="ranking"):
-                cards = _html(live={}, js_on_load=CARDS_JS, elem_id="cards")
-            with gr.Column(scale=4, min_width=300, elem_classes="charts"), gr.Tabs():
-                with gr.Tab("Rank flow"):
-                    flow = gr.Plot(show_label=False, container=False, elem_classes="chart")
-                    flow_note = _html()
-                with gr.Tab("Scores"):
-                    scores = gr.Plot(show_label=False, container=False, elem_classes="chart")
+                cards = _html(live={}, run=0, js_on_load=CARDS_JS, elem_id="cards")
+            with gr.Column(scale=4, min_width=300, elem_classes="charts"):
+                charts = build_chart_panel()
         strip = _html(elem_id="strip")
         with gr.Row(elem_classes="downloads"):
             files = [
@@ -174,7 +171,7 @@ def _build_results(bar: Bar, examples: Any, share: SharePanel) -> Screen:
             link = _html(js_on_load=LINK_JS, elem_id="link")
     return Screen(
         status, bar.query_error, bar.corpus_error, examples, intro, results, bar.stop, cards,
-        flow, flow_note, scores, strip, *[*files, link, share.first, share.second],
+        *[*charts.values(), strip, *files, link, share.first, share.second],
     )  # fmt: skip
 
 

@@ -65,13 +65,15 @@ class RankView:
     """What the page shows of a run at one moment.
 
     live: text being decoded, raw, by doc_id ("" for text about the whole window).
+    reading: doc_ids of the window stage 2 is reading now.
     changed: what differs from the view before: the "order" (and with it everything), only the
-    streamed "text", or only the "status" line.
+    streamed "text" and which cards are marked, or only the "status" line.
     """
 
     trace: RankingTrace
     message: Message
     live: Mapping[str, str] = field(default_factory=dict)
+    reading: tuple[str, ...] = ()
     changed: Literal["order", "text", "status"] = "order"
     over: bool = False
 
@@ -109,9 +111,9 @@ def _follow(
     settings = view.trace.settings
     shown = time.monotonic()
     for event in library.stream_rank(job.student, job.quantization, request, settings, cancelled):
-        view = update_view(view, event)
+        before, view = view.reading, update_view(view, event)
         late = time.monotonic() - shown >= UPDATE_SECONDS
-        if late or isinstance(event, TraceUpdate):
+        if late or isinstance(event, TraceUpdate) or view.reading != before:
             shown = time.monotonic()
             yield view
     yield replace(view, message=describe_result(view.trace), over=True, changed="order")
@@ -120,12 +122,16 @@ def _follow(
 def update_view(view: RankView, event: RankEvent) -> RankView:
     """The view after one event."""
     if isinstance(event, StageProgress):
-        return replace(view, message=describe_progress(event), changed="status")
+        view = replace(view, message=describe_progress(event), changed="status")
+        if event.window is None:
+            return view
+        reading = view.trace.final_order[event.window.start : event.window.end]
+        return replace(view, reading=reading, changed="text")
     if isinstance(event, TextDelta):
         live = {**view.live, event.doc_id: view.live.get(event.doc_id, "") + event.text}
         return replace(view, live=live, changed="text")
     if len(event.trace.readings) > len(view.trace.readings):
-        return replace(view, trace=event.trace, live={}, changed="order")
+        return replace(view, trace=event.trace, live={}, reading=(), changed="order")
     same = event.trace.final_order == view.trace.final_order
     same = same and event.trace.stage1 == view.trace.stage1
     return replace(view, trace=event.trace, changed="status" if same else "order")

@@ -214,6 +214,7 @@ class _Run:
                     done=index,
                     total=len(windows),
                     message=f"reading places {window.start + 1} to {window.end}",
+                    window=window,
                 )
             )
             reading = reader.read(

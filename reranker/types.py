@@ -306,12 +306,16 @@ class RankingTrace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageProgress:
-    """How far a stage has come: `done` of `total` units (passages scored, windows read)."""
+    """How far a stage has come: `done` of `total` units (passages scored, windows read).
+
+    `window`: what stage 2 is about to read, positions in the order the last trace had.
+    """
 
     stage: Literal["bm25", "load", "stage1", "stage2"]
     done: int
     total: int
     message: str = ""
+    window: Window | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

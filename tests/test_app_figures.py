@@ -1,4 +1,4 @@
-"""Charts of a ranking: what is drawn says what the trace says, and titles cannot bring tags."""
+"""The rank flow, and what all charts share: drawn is what the trace says, titles bring no tags."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from app.facts import describe_flow, name_apart
-from app.figures import STAGE_COLORS, draw_flow, draw_scores
+from app.figure_style import LABELLED, SELECTED_COLOR
+from app.figures import CHARTS, STAGE_COLORS, Chart, draw_distribution, draw_flow
+from app.flow_figure import GRIPS
 from app.plots import make_plot
 from reranker.config import ASSETS
-from reranker.types import Hit, Passage, RankingTrace
+from reranker.types import Hit, Passage, PassageScore, RankingTrace, TermWeight
 from tests.test_app_html import make_trace
 
 
@@ -62,31 +64,62 @@ def test_columns_follow_the_stages_that_ran(trace: RankingTrace) -> None:
     assert "nothing to compare" in describe_flow(bare)
 
 
-def test_no_passages_make_an_empty_chart(trace: RankingTrace) -> None:
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.key)
+def test_no_passages_make_an_empty_chart(chart: Chart, trace: RankingTrace) -> None:
     empty = replace(trace, hits=(), stage1=(), readings=(), final_order=())
-    assert draw_flow(empty).layout.xaxis.ticktext == ()
-    assert len(draw_scores(empty).data[0].x) == 0
+    assert not any(drawn.x for drawn in chart.draw(empty).data)
+    assert chart.describe(empty) and chart.tabulate(empty).rows == ()
 
 
-def test_scores_stand_in_the_present_order_on_an_axis_with_zero(trace: RankingTrace) -> None:
-    figure = draw_scores(trace)
-    (bars,) = figure.data
-    assert list(bars.y) == [1, 2, 3, 4, 5, 6]
-    assert bars.x[0] == pytest.approx(-6.005) and bars.text[0] == "-6.00"
-    assert figure.layout.xaxis.rangemode == "tozero"
-    assert figure.layout.yaxis.autorange == "reversed"
-
-
-def test_titles_bring_no_tags(trace: RankingTrace) -> None:
-    evil = '<a href="javascript:alert(1)">x</a>'
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.key)
+def test_hostile_text_brings_no_tags(chart: Chart, trace: RankingTrace) -> None:
+    evil = '<a href="javascript:alert(1)">x</a><img src=x onerror=alert(1)>'
     hits = tuple(
-        Hit(passage=Passage(doc_id=h.passage.doc_id, text="t", title=f"{evil}{n}"), rank=h.rank)
-        for n, h in enumerate(trace.hits)
+        Hit(
+            passage=Passage(doc_id=f"<b>{evil}{n}", text=evil, title=f"{n}{evil}"),
+            rank=n,
+            bm25_score=2.0,
+            terms=(TermWeight(term=evil, weight=2.0), TermWeight(term="<i>", weight=0.0)),
+        )
+        for n in (1, 2)
     )
-    drawn = json.dumps(
-        [json.loads(draw(replace(trace, hits=hits)).to_json()) for draw in (draw_flow, draw_scores)]
-    )
-    assert "<a" not in drawn and "&lt;a" in drawn
+    order = tuple(hit.passage.doc_id for hit in hits)
+    scores = tuple(PassageScore(doc_id=d, score=1.0, passage_tokens=3) for d in order)
+    hostile = replace(trace, hits=hits, stage1=scores, readings=(), final_order=order)
+    shown = json.loads(chart.draw(hostile).to_json())
+    for drawn in shown["data"]:  # keys, which the page compares and never shows
+        drawn.pop("customdata", None)
+        drawn.pop("meta", None)
+    written = json.dumps(shown)
+    assert "<a" not in written and "<img" not in written and "<i>" not in written
+    assert "&lt;a" in written
+
+
+def test_every_point_of_the_flow_names_its_passage(trace: RankingTrace) -> None:
+    figure = draw_flow(trace)
+    ranks = {hit.passage.doc_id: hit.rank for hit in trace.ranked_hits()}
+    (stage2,) = find_trace(figure, "stage2")
+    assert dict(zip(stage2.customdata, stage2.y, strict=True)) == ranks
+    assert stage2.meta == {"role": "points"}
+    for drawn in figure.data:
+        if drawn.x:
+            assert set(drawn.customdata) <= set(ranks) and len(drawn.customdata) == len(drawn.x)
+
+
+def test_a_line_answers_to_the_pointer_along_its_way(trace: RankingTrace) -> None:
+    first, second = find_trace(draw_flow(trace), "grips")
+    own = [
+        (x, y) for x, y, d in zip(second.x, second.y, second.customdata, strict=True) if d == "d5"
+    ]
+    assert len(own) == len(GRIPS)
+    assert all(y == pytest.approx(6 - 5 * (x - 1)) for x, y in own)
+
+
+def test_marks_are_empty_until_something_is_selected(trace: RankingTrace) -> None:
+    for draw in (draw_flow, draw_distribution):
+        for role in ("hovered", "selected"):
+            (mark,) = find_trace(draw(trace), role)
+            assert mark.meta == {"role": role} and not mark.x
 
 
 def test_passages_with_one_title_are_named_by_their_text() -> None:
@@ -102,7 +135,7 @@ def test_the_furthest_move_is_said_in_words(trace: RankingTrace) -> None:
 def test_many_passages_have_fewer_titles() -> None:
     trace = make_trace([f"text {n}" for n in range(70)])
     (titles,) = find_trace(draw_flow(trace), "titles")
-    assert len(titles.text) == 24
+    assert len(titles.text) == 24 and len(titles.text) <= LABELLED
 
 
 def test_a_plot_carries_its_toolbars_settings(trace: RankingTrace) -> None:
@@ -114,3 +147,4 @@ def test_the_colours_of_charts_and_styles_are_the_same() -> None:
     css = (ASSETS / "css" / "studio.css").read_text(encoding="utf-8")
     for stage, color in STAGE_COLORS.items():
         assert f"--{stage}: {color.lower()};" in css
+    assert f"--selected: {SELECTED_COLOR.lower()};" in css

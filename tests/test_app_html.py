@@ -230,10 +230,16 @@ def test_fallback_text_does_not_look_like_the_students() -> None:
     assert "put in by the program" in shown
 
 
-def test_a_passage_being_read_shows_its_text_instead_of_its_note() -> None:
+def test_a_passage_being_written_about_shows_its_text_instead_of_its_note() -> None:
     shown = render_cards(make_trace(["Soap.", "Water."]), {"d1": "<|quote|> Wa"})
-    assert shown.count('class="card reading"') == 1
     assert 'data-live="d1" dir="auto">“Wa</p>' in shown
+    assert "being read" not in shown
+
+
+def test_the_window_being_read_is_marked_by_a_word_and_a_class() -> None:
+    shown = render_cards(make_trace(["Soap.", "Water.", "Fat."]), {}, ("d1", "d2"))
+    assert shown.count('class="card reading"') == shown.count(">being read now<") == 2
+    assert '<li class="card" data-doc="d0">' in shown
 
 
 def test_defects_are_listed_by_kind_and_their_absence_is_said() -> None:

@@ -15,7 +15,7 @@ from reranker.corpora import make_corpus, parse_pasted
 from reranker.errors import InputError, StudentError
 from reranker.retrieval import build_retriever
 from reranker.types import Passage, RankSettings, StageProgress, TextDelta
-from tests.fake_student import FakeReader, FakeStudent
+from tests.fake_student import FakeReader, FakeStudent, make_profile
 
 TEXTS = (
     "Soap carries grease away from a plate with water, in very many small drops of fat.",
@@ -147,6 +147,26 @@ def test_text_is_gathered_by_passage_and_progress_leaves_it_alone(source: Source
     assert view.live == {"d0": "Soap", "d1": "Op"} and view.changed == "text"
     later = update_view(view, StageProgress(stage="stage2", done=0, total=1))
     assert later.live == view.live and later.changed == "status"
+
+
+def test_the_window_being_read_is_known_and_forgotten_when_it_is_read(source: Source) -> None:
+    profile = make_profile()
+    assert profile.stage2 is not None
+    narrow = replace(profile, stage2=replace(profile.stage2, window_size=2, stride=1))
+    views = run(make_job(source), FakeStudent(profile=narrow))
+    order = next(view.trace.stage1_order for view in views if view.trace.stage1)
+    seen = [view.reading for view in views if view.reading]
+    windows = list(dict.fromkeys(seen))
+    assert windows[0] == order[-2:] and len(windows) == len(order) - 1
+    finished = [view for view in views if view.trace.readings]
+    assert windows[1] == finished[0].trace.final_order[-3:-1]
+    assert not views[-1].reading and not views[0].reading
+
+
+def test_a_run_that_fails_leaves_no_passage_marked(source: Source) -> None:
+    reader = FakeReader(failure=StudentError("expected weights, got none"))
+    views = run(make_job(source), FakeStudent(reader=reader))
+    assert any(view.reading for view in views) and not views[-1].reading
 
 
 def test_a_shelf_makes_each_thing_once_and_keeps_no_failure() -> None:
