@@ -220,7 +220,7 @@ def _read_settings(options: argparse.Namespace) -> TrainingSettings:
 
 def _train_here(settings: TrainingSettings, out: Path) -> int:
     """Trains in this process. Of several under a launcher the first makes the folder."""
-    from reranker.training.run import run_job
+    from reranker.training.run import listen_for_signals, run_job
 
     folder = JobFolder(out)
     if os.environ.get("RANK", "0") == "0":
@@ -236,7 +236,7 @@ def _train_here(settings: TrainingSettings, out: Path) -> int:
     deadline = time.monotonic() + _FOLDER_SECONDS
     while not folder.config.is_file() and time.monotonic() < deadline:
         time.sleep(0.1)
-    return run_job(folder)
+    return run_job(folder, asked_to_stop=listen_for_signals())
 
 
 def _wait(job: Job) -> int:

@@ -56,9 +56,7 @@ def read_items(path: Path, parse: Callable[[_Record, str], T]) -> Reading[T]:
             if not line.text.strip():
                 continue
             try:
-                items.append(
-                    parse(parse_object(line, path.name), f"{path.name}:{line.number}")
-                )
+                items.append(parse(parse_object(line, path.name), f"{path.name}:{line.number}"))
             except InputError as error:
                 count += 1
                 if len(problems) < MAX_PROBLEMS:
@@ -78,7 +76,9 @@ def parse_tevatron(record: _Record, where: str) -> JudgedQuery:
             "expected at least one positive passage, got none; add one or remove the line",
             where=where,
         )
-    return _make_query(_read_id(record, ("query_id", "qid"), text), text, positives + negatives, where)
+    return _make_query(
+        _read_id(record, ("query_id", "qid"), text), text, positives + negatives, where
+    )
 
 
 def parse_annotation(record: _Record, where: str) -> JudgedQuery:
@@ -125,9 +125,7 @@ def read_text_field(record: _Record, names: tuple[str, ...], where: str) -> str:
     )
 
 
-def _make_query(
-    query_id: str, text: str, passages: list[JudgedPassage], where: str
-) -> JudgedQuery:
+def _make_query(query_id: str, text: str, passages: list[JudgedPassage], where: str) -> JudgedQuery:
     if len(passages) > MAX_LIST:
         raise InputError(
             f"expected at most {MAX_LIST:,} passages, got {len(passages):,}; keep the best of them",
@@ -156,7 +154,9 @@ def _read_side(
             where=where,
         )
     return [
-        _read_passage({"text": item} if isinstance(item, str) else _as_object(item, where), grade, where)
+        _read_passage(
+            {"text": item} if isinstance(item, str) else _as_object(item, where), grade, where
+        )
         for item in items
     ]
 
@@ -167,7 +167,11 @@ def _read_passage(fields: _Record, grade: int, where: str) -> JudgedPassage:
     title = title.strip() if isinstance(title, str) else ""
     score = fields.get("score")
     if score is not None:
-        if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+        if (
+            isinstance(score, bool)
+            or not isinstance(score, int | float)
+            or not math.isfinite(score)
+        ):
             raise InputError(
                 f"expected a finite number as score, got {str(score)[:40]!r}; correct it",
                 where=where,

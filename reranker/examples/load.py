@@ -203,18 +203,24 @@ def _read_beir(name: str, split: str) -> tuple[Reading[JudgedQuery], Corpus]:
     items, problems = [], []
     for query_id, grades in qrels.items():
         if query_id not in texts:
-            problems.append(f"{name}: expected a text for query {query_id!r} of the qrels, got none")
+            problems.append(
+                f"{name}: expected a text for query {query_id!r} of the qrels, got none"
+            )
             continue
         lost = next((doc_id for doc_id in grades if doc_id not in corpus), None)
         if lost is not None:
-            problems.append(f"{name}: expected passage {lost!r} of query {query_id!r} in the corpus")
+            problems.append(
+                f"{name}: expected passage {lost!r} of query {query_id!r} in the corpus"
+            )
             continue
         passages = tuple(
             JudgedPassage(passage=corpus.get_passage(doc_id), grade=max(0, grade))
             for doc_id, grade in grades.items()
         )
         items.append(JudgedQuery(query=texts[query_id], passages=passages, where=name))
-    return Reading(items=tuple(items), problems=tuple(problems), problem_count=len(problems)), corpus
+    return Reading(
+        items=tuple(items), problems=tuple(problems), problem_count=len(problems)
+    ), corpus
 
 
 def _merge(items: Sequence[JudgedQuery]) -> tuple[JudgedQuery, ...]:

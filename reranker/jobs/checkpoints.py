@@ -68,7 +68,7 @@ def find_fault(folder: Path) -> str:
 
 def find_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[Rejected]]:
     """The newest whole checkpoint, or None, and the newer ones that were rejected."""
-    rejected = []
+    rejected: list[Rejected] = []
     for step, path in reversed(list_checkpoints(folder)):
         fault = find_fault(path)
         if not fault:

@@ -124,7 +124,9 @@ def read_job(job_id: str, root: Path | None = None) -> Job:
         attempts=int(process.get("attempt", 0)),
         step=max((s.step for s in progress.steps), default=0),
         steps=int(state.get("steps", 0)),
-        queue_position=1 + len(list_waiting(root, float(process.get("asked", 0)))) if waiting else 0,
+        queue_position=1 + len(list_waiting(root, float(process.get("asked", 0))))
+        if waiting
+        else 0,
         summary=read_json(folder.summary),
         progress=progress,
     )

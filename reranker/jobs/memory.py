@@ -63,7 +63,7 @@ class _Shape:
 
 
 def estimate_memory(settings: TrainingSettings) -> MemoryEstimate:
-    """The peak of a job. Raises InputError when the weights or the data are not there to look at."""
+    """The peak of a job. Raises InputError where weights or data are not there to look at."""
     profile = load_profile(settings.student)
     if settings.stage == "stage1":
         base, adapter = profile.stage1.base, profile.stage1.adapter
@@ -149,9 +149,7 @@ def _count_adapter(
     return settings.lora.rank * sides * shape.layers
 
 
-def _measure_activations(
-    settings: TrainingSettings, shape: _Shape, rows: int, length: int
-) -> int:
+def _measure_activations(settings: TrainingSettings, shape: _Shape, rows: int, length: int) -> int:
     """What the forward pass keeps for the backward pass, over all rows of a batch."""
     inputs = 4 * shape.hidden + (3 if shape.gated else 1) * shape.hidden + shape.inner
     adapted = ADAPTED_INPUT_BYTES if settings.lora.dropout > 0 else LINEAR_INPUT_BYTES + 2
@@ -165,9 +163,7 @@ def _measure_activations(
     return tokens * kept * shape.layers
 
 
-def _count_rows(
-    settings: TrainingSettings, profile: Profile, folder: Path
-) -> tuple[int, int]:
+def _count_rows(settings: TrainingSettings, profile: Profile, folder: Path) -> tuple[int, int]:
     """Rows of a batch and the length they are padded to: the longest of a sample of the data."""
     tokenizer = _load_tokenizer(folder)
     batch = settings.schedule.batch

@@ -7,6 +7,8 @@ names are looked at when the data are read. `config.json` of a job is exactly th
 from __future__ import annotations
 
 import json
+import operator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -139,7 +141,7 @@ class TrainingSettings:
 
 
 def parse_settings(text: str | bytes, *, where: str = "config") -> TrainingSettings:
-    """Settings from JSON. Raises InputError for unknown names, wrong types and impossible values."""
+    """Settings from JSON. Raises InputError for unknown names and impossible values."""
     try:
         settings = TypeAdapter(TrainingSettings).validate_json(text, extra="forbid")
     except ValidationError as error:
@@ -201,52 +203,12 @@ def _read_value(text: str, present: object) -> object:
 
 def check_settings(settings: TrainingSettings, *, where: str = "config") -> None:
     """Raises InputError for values that would fail only once the job runs, or teach nothing."""
-    data, schedule, objective = settings.data, settings.schedule, settings.objective
-    wanted = RANKING_FORMATS if settings.stage == "stage1" else TEXT_FORMATS
-    at_least: dict[str, tuple[float, float]] = {
-        "data.passages": (data.passages, 2),
-        "data.mining_depth": (data.mining_depth, 0),
-        "data.dev_depth": (data.dev_depth, 1),
-        "data.max_queries": (data.max_queries, 0),
-        "data.max_dev_queries": (data.max_dev_queries, 0),
-        "lora.rank": (settings.lora.rank, 1),
-        "lora.alpha": (settings.lora.alpha, 1),
-        "schedule.steps": (schedule.steps, 1),
-        "schedule.epochs": (schedule.epochs, 0),
-        "schedule.batch": (schedule.batch, 1),
-        "schedule.accumulation": (schedule.accumulation, 1),
-        "schedule.save_steps": (schedule.save_steps, 1),
-        "schedule.eval_steps": (schedule.eval_steps, 1),
-        "schedule.log_steps": (schedule.log_steps, 1),
-        "schedule.patience": (schedule.patience, 0),
-        "schedule.max_minutes": (schedule.max_minutes, 0),
-        "schedule.weight_decay": (schedule.weight_decay, 0),
-        "teacher.bm25_weight": (settings.teacher.bm25_weight, 0),
-        "max_tokens": (settings.max_tokens, 16),
-        "max_query_tokens": (settings.max_query_tokens, 0),
-        "max_passage_tokens": (settings.max_passage_tokens, 0),
-        "threads": (settings.threads, 0),
-        "seed": (settings.seed, 0),
-    }
-    shares = {
-        "data.dev_share": data.dev_share,
-        "objective.alpha": objective.alpha,
-        "lora.dropout": settings.lora.dropout,
-        "schedule.warmup_share": schedule.warmup_share,
-    }
-    problems = [
-        (f"{name} of {least:g} or more", value)
-        for name, (value, least) in at_least.items()
-        if not least <= value <= 1e9
-    ]
-    problems += [(f"{n} between 0 and 1", v) for n, v in shares.items() if not 0 <= v <= 1]
-    if not 0 < schedule.learning_rate <= 1:
-        problems.append(("schedule.learning_rate above 0 and at most 1", schedule.learning_rate))
-    if not 0 < objective.temperature <= 1000:
-        problems.append(("objective.temperature above 0", objective.temperature))
-    if problems:
-        expected, got = problems[0]
+    problem = next(_find_impossible(settings), None)
+    if problem:
+        expected, got = problem
         raise InputError(f"expected {expected}, got {got:g}; change it", where=where)
+    data, objective = settings.data, settings.objective
+    wanted = RANKING_FORMATS if settings.stage == "stage1" else TEXT_FORMATS
     if data.format not in wanted:
         raise InputError(
             f"expected data.format as one of {', '.join(wanted)} for {settings.stage}, got "
@@ -261,3 +223,48 @@ def check_settings(settings: TrainingSettings, *, where: str = "config") -> None
                 '"ce" with alpha 0',
                 where=where,
             )
+
+
+_LEAST: dict[str, float] = {
+    "data.passages": 2,
+    "data.mining_depth": 0,
+    "data.dev_depth": 1,
+    "data.max_queries": 0,
+    "data.max_dev_queries": 0,
+    "lora.rank": 1,
+    "lora.alpha": 1,
+    "schedule.steps": 1,
+    "schedule.epochs": 0,
+    "schedule.batch": 1,
+    "schedule.accumulation": 1,
+    "schedule.save_steps": 1,
+    "schedule.eval_steps": 1,
+    "schedule.log_steps": 1,
+    "schedule.patience": 0,
+    "schedule.max_minutes": 0,
+    "schedule.weight_decay": 0,
+    "teacher.bm25_weight": 0,
+    "max_tokens": 16,
+    "max_query_tokens": 0,
+    "max_passage_tokens": 0,
+    "threads": 0,
+    "seed": 0,
+}
+_MOST = 1e9
+_SHARES = ("data.dev_share", "objective.alpha", "lora.dropout", "schedule.warmup_share")
+
+
+def _find_impossible(settings: TrainingSettings) -> Iterator[tuple[str, float]]:
+    """(what was expected, what came) for every number out of its range; NaN is in none."""
+    for name, least in _LEAST.items():
+        value = operator.attrgetter(name)(settings)
+        if not least <= value <= _MOST:
+            yield f"{name} of {least:g} or more", value
+    for name in _SHARES:
+        value = operator.attrgetter(name)(settings)
+        if not 0 <= value <= 1:
+            yield f"{name} between 0 and 1", value
+    if not 0 < settings.schedule.learning_rate <= 1:
+        yield "schedule.learning_rate above 0 and at most 1", settings.schedule.learning_rate
+    if not 0 < settings.objective.temperature <= 1000:
+        yield "objective.temperature above 0", settings.objective.temperature

@@ -1,4 +1,4 @@
-"""The adapters of a job: the best so far and the one it ends with, as folders that load as they are.
+"""The adapters of a job: the best so far and the one it ends with.
 
 Takes a trainer, writes folders in safetensors. A folder is made beside its place and put there
 whole. Knows no data and no objective.

@@ -45,8 +45,8 @@ def write_card(folder: JobFolder, settings: TrainingSettings, report: dict[str, 
         "## Trained with",
         "",
         f"{summary.get('steps_done', 0)} steps in {summary.get('seconds', 0):.0f} s, seed "
-        f"{settings.seed}, on {environment.get('machine', '?')} with {environment.get('cpus', '?')} "
-        f"CPUs{_name_gpu(environment)}. "
+        f"{settings.seed}, on {environment.get('machine', '?')} with "
+        f"{environment.get('cpus', '?')} CPUs{_name_gpu(environment)}. "
         + ", ".join(f"{n} {v}" for n, v in environment.get("libraries", {}).items())
         + ".",
         "",
@@ -69,13 +69,17 @@ def _describe_measures(folder: JobFolder, summary: dict[str, Any]) -> list[str]:
     for name, value in best.items():
         before = f"{baseline[name]:.4f}" if baseline and name in baseline else ""
         lines.append(f"| {name} | {before} | {value:.4f} |")
-    lines += ["", f"The adapter is the one after step {step}, the best of all evaluations; chosen"
-              " on the same dev queries, so its figure is somewhat too good."]
-    values = [
-        read_json(folder.evaluations / f"step-{number}.json").get("values") for number in (0, step)
+    lines += [
+        "",
+        f"The adapter is the one after step {step}, the best of all evaluations; chosen"
+        " on the same dev queries, so its figure is somewhat too good.",
     ]
-    if all(values) and len(values[0]) > 1:
-        interval = bootstrap_difference(values[1], values[0])
+    before_values, values = (
+        read_json(folder.evaluations / f"step-{number}.json").get("values", {})
+        for number in (0, step)
+    )
+    if len(values) > 1 and values.keys() == before_values.keys():
+        interval = bootstrap_difference(values, before_values)
         lines.append(
             f"Difference over {interval.queries} dev queries: {interval.estimate:+.4f} "
             f"({interval.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f})."
@@ -88,12 +92,16 @@ def _describe_measures(folder: JobFolder, summary: dict[str, Any]) -> list[str]:
 def _without_places(settings: TrainingSettings) -> TrainingSettings:
     """Files and folders by their names: a card travels, and where things lay is nobody's affair."""
     data, teacher = settings.data, settings.teacher
-    places = {n: Path(getattr(data, n)).name for n in ("train", "dev", "corpus")}
     weights = Path(teacher.weights).name if Path(teacher.weights).is_absolute() else teacher.weights
     return replace(
         settings,
         student=Path(settings.student).name,
-        data=replace(data, **places),
+        data=replace(
+            data,
+            train=Path(data.train).name,
+            dev=Path(data.dev).name,
+            corpus=Path(data.corpus).name,
+        ),
         teacher=replace(teacher, weights=weights),
     )
 

@@ -214,9 +214,7 @@ def _make_evaluation(
     return evaluate
 
 
-def _make_scorer(
-    model: Any, device: torch.device, tokenizer: Any, stage1: Stage1Profile
-) -> Scorer:
+def _make_scorer(model: Any, device: torch.device, tokenizer: Any, stage1: Stage1Profile) -> Scorer:
     if stage1.form == "biencoder":
         served: Any = _Served(model, device)
         return BiEncoderScorer(served, tokenizer, stage1, cached_passages=DEV_CACHE)

@@ -16,8 +16,19 @@ from reranker.errors import DearError
 FailureKind = Literal["disk_full", "out_of_memory", "not_finite", "refused", "unexpected"]
 
 _KEPT = "The last good checkpoint is kept"
-_DISK_WORDS = ("no space left", "file too large", "disk quota", "pytorchstreamwriter", "unexpected pos")
-_MEMORY_WORDS = ("can't allocate memory", "out of memory", "cannot allocate memory", "not enough memory")
+_DISK_WORDS = (
+    "no space left",
+    "file too large",
+    "disk quota",
+    "pytorchstreamwriter",
+    "unexpected pos",
+)
+_MEMORY_WORDS = (
+    "can't allocate memory",
+    "out of memory",
+    "cannot allocate memory",
+    "not enough memory",
+)
 
 
 class NotFiniteError(DearError):

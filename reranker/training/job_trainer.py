@@ -52,7 +52,7 @@ class JobTrainer(Trainer):
     def __init__(self, *, plan: JobPlan, **options: Any) -> None:
         super().__init__(**options)
         self.plan = plan
-        self.loss_is_scaled_for_ga = False
+        self.loss_is_scaled_for_ga: bool | None = False
         self._parts: dict[str, float] = {}
         self._batches = self._examples = self._tokens = 0
         self.add_callback(JobCallback(self))

@@ -54,9 +54,7 @@ class DevMeter:
         ordered = [tau for tau in taus if not math.isnan(tau)]
         if ordered:
             measures[TAU] = math.fsum(ordered) / len(ordered)
-        return DevResult(
-            measures=measures, values=dict(evaluation.result(NDCG).values), run=run
-        )
+        return DevResult(measures=measures, values=dict(evaluation.result(NDCG).values), run=run)
 
 
 def _ask_teacher(query: DevQuery, teacher: Teacher | None) -> list[float]:

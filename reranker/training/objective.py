@@ -71,7 +71,9 @@ def _cross_entropy(scores: Tensor, targets: Targets) -> Tensor:
 
 def _ranknet_on_teacher(scores: Tensor, targets: Targets) -> Tensor:
     if targets.teacher is None:
-        raise InputError('expected a teacher for RankNet on its scores, got none; use "ranknet-labels"')
+        raise InputError(
+            'expected a teacher for RankNet on its scores, got none; use "ranknet-labels"'
+        )
     return ranknet_loss(scores, targets.teacher, targets.mask)
 
 

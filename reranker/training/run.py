@@ -45,13 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Trains the job in the folder named by the one argument; returns the exit code."""
     (path,) = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    return run_job(JobFolder(Path(path)))
+    os.nice(NICENESS)  # ranking comes first
+    return run_job(JobFolder(Path(path)), asked_to_stop=listen_for_signals())
 
 
-def run_job(folder: JobFolder) -> int:
-    """One attempt at a job, in this process. Never raises for what a job can meet."""
+def run_job(folder: JobFolder, *, asked_to_stop: Sequence[int] = ()) -> int:
+    """One attempt at a job, in this process. Never raises for what a job can meet.
+
+    asked_to_stop: fills when the process is asked to end.
+    """
     main_process = os.environ.get("RANK", "0") == "0"
-    asked_to_stop = _listen_for_signals()
 
     def is_stopped() -> bool:
         return bool(asked_to_stop) or folder.stop.exists()
@@ -76,7 +79,6 @@ def run_job(folder: JobFolder) -> int:
 
 def _attempt(folder: JobFolder, is_stopped: Callable[[], bool], *, main: bool) -> int:
     """Loads, trains and closes, with every end told."""
-    os.nice(NICENESS)  # ranking comes first
     from reranker.training.failures import explain_training_failure
     from reranker.training.reporter import Reporter
 
@@ -94,9 +96,7 @@ def _attempt(folder: JobFolder, is_stopped: Callable[[], bool], *, main: bool) -
         return FAILED
 
 
-def _tell_failure(
-    folder: JobFolder, reporter: Reporter | None, kind: str, message: str
-) -> None:
+def _tell_failure(folder: JobFolder, reporter: Reporter | None, kind: str, message: str) -> None:
     """Makes room on a full disk, then says what happened; state.json is what must be written."""
     folder.free_reserve()
     if folder.checkpoints.is_dir():
@@ -230,7 +230,7 @@ def _register(folder: JobFolder) -> float:
     return float(read_json(folder.process)["asked"])
 
 
-def _listen_for_signals() -> list[int]:
+def listen_for_signals() -> list[int]:
     """A list that fills when the process is asked to end: the step is finished and saved."""
     received: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):

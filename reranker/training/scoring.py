@@ -41,9 +41,7 @@ class ListTokenizer:
                 "passages": self._encode(passages, profile.max_passage_tokens),
             }
         size = len(lists[0])
-        firsts = [
-            self._cut(text, profile.max_query_tokens) for text in asked for _ in range(size)
-        ]
+        firsts = [self._cut(text, profile.max_query_tokens) for text in asked for _ in range(size)]
         seconds = [self._cut(text, profile.max_passage_tokens) for text in passages]
         pairs = self.tokenizer(
             firsts,

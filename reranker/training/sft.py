@@ -34,7 +34,9 @@ class SftTrainer(JobTrainer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.loss_is_scaled_for_ga = None  # the model divides by the answer tokens of the step
+        self.loss_is_scaled_for_ga: bool | None = (
+            None  # the model divides by the answer tokens of the step
+        )
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any
@@ -147,9 +149,7 @@ def tokenize_texts(
     return kept, left_out
 
 
-def render_example(
-    tokenizer: PreTrainedTokenizerBase, example: TextExample
-) -> tuple[str, str]:
+def render_example(tokenizer: PreTrainedTokenizerBase, example: TextExample) -> tuple[str, str]:
     """(prompt, answer) as the student will see and write them, the end of turn included.
 
     A special token spelt out in the text is taken apart, so that no passage can end a turn.
@@ -175,7 +175,8 @@ def render_example(
     if not whole.startswith(prompt):
         raise InputError(
             "expected a chat template that only adds the answer to the prompt, got one that "
-            'writes the prompt differently; give prompts that are rendered already (format "prompts")',
+            "writes the prompt differently; give prompts that are rendered already "
+            '(format "prompts")',
             where=example.where,
         )
     return prompt, whole[len(prompt) :]
