@@ -310,9 +310,13 @@ def test_unusable_data_fail_before_anything_is_loaded(
     assert "t.jsonl:2" in job.message and not folder.checkpoints.exists()
 
 
-def test_two_trainers_never_share_a_folder(settings: TrainingSettings, tmp_path: Path) -> None:
+def test_two_trainers_never_share_a_folder(
+    settings: TrainingSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from reranker.jobs.queue import hold_lock
+    from reranker.training import run
 
+    monkeypatch.setattr(run, "LOCK_SECONDS", 0.1)
     folder = create_folder(settings, tmp_path)
     with hold_lock(folder.lock):
         assert run_job(folder) == FAILED

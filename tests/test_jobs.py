@@ -253,7 +253,7 @@ def test_a_process_is_known_by_pid_and_start() -> None:
     process = sleeper()
     identity = identify_process(process.pid)
     assert is_running(identity)
-    assert not is_running(ProcessIdentity(pid=identity.pid, began=identity.began - 60))
+    assert not is_running(ProcessIdentity(pid=identity.pid, began=identity.began + "0"))
     process.send_signal(signal.SIGKILL)
     while is_running(identity):  # a zombie until it is waited for does not run
         time.sleep(0.01)

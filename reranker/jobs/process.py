@@ -10,34 +10,48 @@ import os
 import resource
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-# The clock a start time is counted from may be set a little while a process runs.
-CLOCK_TOLERANCE_SECONDS = 2.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessIdentity:
-    """pid and the time it began, in seconds since 1970."""
+    """pid and when it began, as the system counts it: no setting of a clock changes it."""
 
     pid: int
-    began: float
+    began: str
 
 
 def identify_process(pid: int | None = None) -> ProcessIdentity:
     """The identity of a running process (this one by default). Raises psutil.NoSuchProcess."""
     pid = os.getpid() if pid is None else pid
-    return ProcessIdentity(pid=pid, began=psutil.Process(pid).create_time())
+    return ProcessIdentity(pid=pid, began=_read_start(pid))
+
+
+def _read_start(pid: int) -> str:
+    """Linux: which boot, and the clock ticks from it to the start. Elsewhere the start time,
+    which those systems keep as it was."""
+    if not _BOOT_ID.is_file():
+        return str(psutil.Process(pid).create_time())
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise psutil.NoSuchProcess(pid) from error
+    # The name, in brackets, may hold spaces; the start is the 22nd field of all.
+    ticks = text.rpartition(")")[2].split()[19]
+    return f"{_BOOT_ID.read_text().strip()}+{ticks}"
 
 
 def read_identity(record: dict[str, Any]) -> ProcessIdentity | None:
     """The identity in a JSON object; None where it holds none."""
     pid, began = record.get("pid"), record.get("began")
-    if not isinstance(pid, int) or not isinstance(began, int | float):
+    if not isinstance(pid, int) or not isinstance(began, str):
         return None
-    return ProcessIdentity(pid=pid, began=float(began))
+    return ProcessIdentity(pid=pid, began=began)
 
 
 def is_running(identity: ProcessIdentity | None) -> bool:
@@ -45,9 +59,10 @@ def is_running(identity: ProcessIdentity | None) -> bool:
     if identity is None:
         return False
     try:
-        process = psutil.Process(identity.pid)
-        same = abs(process.create_time() - identity.began) <= CLOCK_TOLERANCE_SECONDS
-        return same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        if _read_start(identity.pid) != identity.began:
+            return False
+        status = psutil.Process(identity.pid).status()
+        return status not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
         return False
 

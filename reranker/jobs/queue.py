@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from reranker.errors import CancelledError, InputError
 
@@ -27,16 +28,22 @@ def count_slots() -> int:
 
 
 @contextmanager
-def hold_lock(path: Path) -> Iterator[bool]:
-    """Tries for the lock file once; yields whether it was got. The kernel frees it at exit."""
+def hold_lock(path: Path, *, patience_seconds: float = 0.0) -> Iterator[bool]:
+    """Tries for the lock file; yields whether it was got. The kernel frees it at exit."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience_seconds
     with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        while not (mine := _try_lock(file)) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS / 10)
+        yield mine
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

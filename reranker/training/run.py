@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 NICENESS = 10
 REGISTER_SECONDS = 10.0
+LOCK_SECONDS = 20.0
 DONE, FAILED, STOPPED = 0, 1, 3
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ def run_job(folder: JobFolder, *, asked_to_stop: Sequence[int] = ()) -> int:
 
     if not main_process:
         return _attempt(folder, is_stopped, main=False)
-    with hold_lock(folder.lock) as mine:
+    # A killed trainer's threads may hold the lock for a moment after it counts as gone.
+    with hold_lock(folder.lock, patience_seconds=LOCK_SECONDS) as mine:
         if not mine:
             logger.error("another trainer already works in %s", folder.path)
             return FAILED
