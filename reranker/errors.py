@@ -35,5 +35,9 @@ class TraceError(DearError):
     """A trace cannot be read back, or belongs to other data than it claims."""
 
 
+class EndpointError(DearError):
+    """A model behind an HTTP endpoint gave no usable answer, after every retry."""
+
+
 class CancelledError(DearError):
     """The person asked for the work to stop. What was finished is in the trace so far."""

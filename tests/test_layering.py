@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "candidates",
         "corpora",
         "digest",
+        "endpoint",
         "evaluation",
         "grounding",
         "ordering",
