@@ -68,7 +68,7 @@ class ProgressLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._mend_last_line()
+        mend_last_line(path)
 
     def append(self, kind: str, **fields: Any) -> None:
         """Raises OSError when the disk is full."""
@@ -83,14 +83,15 @@ class ProgressLog:
         """Appends an event."""
         self.append(EVENT, step=step, level=level, message=message)
 
-    def _mend_last_line(self) -> None:
-        """A torn last line gets its end, so that the next one does not hang on to it."""
-        if not self._path.is_file() or self._path.stat().st_size == 0:
-            return
-        with self._path.open("rb+") as file:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
+
+def mend_last_line(path: Path) -> None:
+    """A torn last line gets its end, so that the next one does not hang on to it."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
 
 
 def read_progress(path: Path) -> Progress:
