@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reranker.config import DEFAULT_STUDENT
 from reranker.evaluation.measures import DEFAULT_MEASURES
+from reranker.job_commands import add_job_commands
 from reranker.train_commands import add_training_commands
 
 MAX_COUNT = 1_000_000
@@ -64,6 +65,7 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     replay.set_defaults(run=commands["replay"])
 
     add_training_commands(added)
+    add_job_commands(added)
 
     added.add_parser("students", help="list students").set_defaults(run=commands["students"])
     added.add_parser("corpora", help="list corpora").set_defaults(run=commands["corpora"])

@@ -1,4 +1,5 @@
-"""The command line of training: `train` starts, checks and estimates, `jobs` looks after them.
+"""The command line of training: `train` starts jobs, checks data, estimates memory, asks for
+reasoning data.
 
 Takes parsed arguments, writes to standard output. Knows jobs and data; the model libraries are
 loaded by the trainer, which is a process of its own unless --out asks for this one.
@@ -7,27 +8,21 @@ loaded by the trainer, which is a process of its own unless --out asks for this 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from reranker.config import DEFAULT_STUDENT
+from reranker.corpora import load_corpus, load_queries
+from reranker.endpoint import DEFAULT_KEY_VARIABLE, ChatEndpoint, EndpointSettings
 from reranker.errors import InputError
+from reranker.examples.generate import ReasoningTask, generate_reasoning
 from reranker.examples.report import inspect_data, require_usable
 from reranker.jobs.folder import JobFolder
-from reranker.jobs.job import (
-    Job,
-    create_folder,
-    delete_job,
-    list_jobs,
-    read_job,
-    resume_job,
-    start_job,
-    stop_job,
-)
+from reranker.jobs.job import Job, create_folder, read_job, start_job
 from reranker.jobs.memory import estimate_memory
 from reranker.jobs.presets import PRESETS, make_settings
 from reranker.jobs.settings import (
@@ -37,6 +32,8 @@ from reranker.jobs.settings import (
     load_settings,
     override_settings,
 )
+from reranker.retrieval import build_retriever
+from reranker.types import Passage
 
 POLL_SECONDS = 1.0
 _FOLDER_SECONDS = 60.0
@@ -44,7 +41,7 @@ _GIB = 2**30
 
 
 def add_training_commands(added: Any) -> None:
-    """Adds `train` and `jobs` to the subparsers of the command line."""
+    """Adds `train` to the subparsers of the command line."""
     train = added.add_parser("train", help="fine-tune a stage, check its data, estimate its memory")
     actions = train.add_subparsers(required=True, metavar="ACTION")
     for stage in ("stage1", "stage2"):
@@ -67,21 +64,27 @@ def add_training_commands(added: Any) -> None:
         parser.add_argument("stage", choices=("stage1", "stage2"))
         _add_settings(parser)
         parser.set_defaults(run=function)
+    _add_reasoning(actions)
 
-    jobs = added.add_parser("jobs", help="list, show, stop, resume or delete training jobs")
-    verbs = jobs.add_subparsers(required=True, metavar="ACTION")
-    verbs.add_parser("list", help="every job, the newest first").set_defaults(run=run_jobs_list)
-    for name, function, words in (
-        ("show", run_jobs_show, "one job with its evaluations"),
-        ("stop", run_jobs_stop, "finish the step, save, end"),
-        ("resume", run_jobs_resume, "go on from the last checkpoint"),
-        ("delete", run_jobs_delete, "remove a job's folder"),
-    ):
-        parser = verbs.add_parser(name, help=words)
-        parser.add_argument("job_id", metavar="JOB")
-        if name == "stop":
-            parser.add_argument("--now", action="store_true", help="kill it, saving nothing more")
-        parser.set_defaults(run=function)
+
+def _add_reasoning(actions: Any) -> None:
+    parser = actions.add_parser(
+        "reasoning", help="ask a strong model for chains of thought to learn stage 2 from"
+    )
+    add = parser.add_argument
+    add("--corpus", required=True, help="a corpus with queries")
+    add("--base-url", required=True, help="OpenAI-compatible, up to and with /v1")
+    add("--model", required=True, help="as the endpoint calls it")
+    add("--key-variable", default=DEFAULT_KEY_VARIABLE, help="environment variable with the key")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="goes on where it was")
+    add("--queries", type=int, default=0, help="the first N queries (default: all)")
+    add("--window-size", type=int, default=20, help="candidates in one list")
+    add("--student", help="put the candidates in the order of this student's stage 1")
+    add("--tries", type=int, default=3, help="answers asked for one list")
+    add("--max-tokens", type=int, default=4096, help="of one answer")
+    add("--prompt-price", type=float, help="per million tokens, for the cost")
+    add("--answer-price", type=float, help="per million tokens, for the cost")
+    parser.set_defaults(run=run_reasoning)
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -145,53 +148,56 @@ def run_config(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_jobs_list(options: argparse.Namespace) -> int:
-    """One line a job."""
-    for job in list_jobs():
-        best = "" if job.best is None else f"{job.metric} {job.best:.4f}"
-        place = f" ({job.queue_position} in line)" if job.queue_position else ""
-        _print(
-            f"{job.job_id}\t{job.status}{place}\tstep {job.step} of {job.steps}\t{best}\t"
-            f"{job.seconds:.0f} s"
+def run_reasoning(options: argparse.Namespace) -> int:
+    """Lists from BM25, perhaps in stage-1 order, and an endpoint's answers about them."""
+    retriever = build_retriever(load_corpus(options.corpus))
+    queries = load_queries(options.corpus)[: options.queries or None]
+    if not queries:
+        raise InputError("expected a corpus with queries, got one without", where=options.corpus)
+    order = _load_stage1(options.student) if options.student else None
+
+    def make_tasks() -> Iterator[ReasoningTask]:
+        for query in queries:
+            passages = [hit.passage for hit in retriever.search(query.text, options.window_size)]
+            if len(passages) > 1:
+                ordered = order(query.text, passages) if order else passages
+                yield ReasoningTask(query=query, passages=tuple(ordered))
+
+    endpoint = ChatEndpoint(
+        EndpointSettings(
+            base_url=options.base_url,
+            model=options.model,
+            key_variable=options.key_variable,
+            prompt_price=options.prompt_price,
+            answer_price=options.answer_price,
         )
+    )
+    report = generate_reasoning(
+        make_tasks(),
+        endpoint,
+        options.out,
+        tries=options.tries,
+        max_tokens=options.max_tokens,
+        on_done=lambda query_id, outcome: _say(f"{query_id}: {outcome}"),
+    )
+    cost = "unknown" if report.cost is None else f"{report.cost:.4f}"
+    _print(f"accepted\t{report.accepted}\nrejected\t{report.rejected}\ncost\t{cost}")
+    for reason, count in sorted(report.reasons.items()):
+        _print(f"rejected for {reason}\t{count}")
     return 0
 
 
-def run_jobs_show(options: argparse.Namespace) -> int:
-    """Everything a job's folder says, as text."""
-    job = read_job(options.job_id)
-    _print(f"{job.job_id}: {job.status}. {job.message}".rstrip(". ") + ".")
-    _print(f"folder\t{job.folder}")
-    _print(f"step\t{job.step} of {job.steps}, attempt {job.attempts}")
-    for evaluation in job.progress.evaluations:
-        shown = ", ".join(f"{n} {value:.4f}" for n, value in evaluation.measures.items())
-        _print(f"step {evaluation.step}\t{shown}")
-    for event in job.progress.events:
-        _print(f"{event.level}\t{event.message}")
-    if job.progress.skipped_lines:
-        _print(f"warning\t{job.progress.skipped_lines} lines of progress could not be read")
-    _print(json.dumps(job.summary, indent=1))
-    return 0
+def _load_stage1(name: str) -> Callable[[str, list[Passage]], list[Passage]]:
+    from reranker.student.student import load_student
 
+    scorer = load_student(name).scorer
 
-def run_jobs_stop(options: argparse.Namespace) -> int:
-    """Asks a job to stop."""
-    job = stop_job(options.job_id, now=options.now)
-    _print(f"{job.job_id}: {job.status}")
-    return 0
+    def order(query: str, passages: list[Passage]) -> list[Passage]:
+        scores = scorer.score(query, passages)
+        ranked = sorted(zip(passages, scores, strict=True), key=lambda pair: -pair[1].score)
+        return [passage for passage, _ in ranked]
 
-
-def run_jobs_resume(options: argparse.Namespace) -> int:
-    """Goes on with a job."""
-    job = resume_job(options.job_id)
-    _print(f"{job.job_id}: {job.status}")
-    return 0
-
-
-def run_jobs_delete(options: argparse.Namespace) -> int:
-    """Removes a job that has ended."""
-    delete_job(options.job_id)
-    return 0
+    return order
 
 
 def _read_settings(options: argparse.Namespace) -> TrainingSettings:

@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("student", "stage1", "stage2", "jobs", "examples"),
     ("pipeline", "training"),
-    ("arguments", "train_commands", "cli", "__main__", "__init__"),
+    ("arguments", "train_commands", "job_commands", "cli", "__main__", "__init__"),
 )
 # Same layer, yet neither may know the other: what training makes comes back as a folder.
 STRANGERS = {("training", "pipeline"), ("pipeline", "training")}
