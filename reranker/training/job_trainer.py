@@ -72,11 +72,16 @@ class JobTrainer(Trainer):
         self._tokens += tokens
 
     def take_report(self, seconds: float) -> dict[str, Any]:
-        """The mean parts, the rates and the memory since the last report."""
+        """The mean parts over all processes, the rates and the memory since the last report."""
         batches = max(1, self._batches)
         world = self.args.world_size
+        means = {name: total / batches for name, total in self._parts.items()}
+        if world > 1:
+            there = torch.tensor(list(means.values()), device=self.args.device)
+            everywhere = self.accelerator.reduce(there, reduction="mean").tolist()
+            means = dict(zip(means, everywhere, strict=True))
         report = {
-            "parts": {name: total / batches for name, total in self._parts.items()},
+            "parts": means,
             "examples_per_second": world * self._examples / max(seconds, 1e-9),
             "tokens_per_second": world * self._tokens / max(seconds, 1e-9),
             "memory_bytes": measure_memory() + _measure_gpu(),
