@@ -33,6 +33,7 @@ from reranker.training.run import DONE, FAILED, run_job
 from reranker.training.scoring import score_lists
 from reranker.training.teacher import Teacher, find_bm25_scores, make_teacher, match_spread
 from reranker.types import Passage, PassageScore, Query
+from tests.replicas import build_steady_student
 
 PASSAGES = (
     Passage(doc_id="a", title="Sea", text="The tide rises and falls twice a day."),
@@ -302,14 +303,13 @@ def test_there_must_be_an_adapter_to_go_on_from(bert_crossencoder: Path, tmp_pat
     assert 'set lora.start to "fresh"' in read_job(folder.path.name, tmp_path).message
 
 
-def test_accumulated_batches_learn_what_one_batch_learns(
-    digest_student: Path, tmp_path: Path
-) -> None:
+def test_accumulated_batches_learn_what_one_batch_learns(tmp_path: Path) -> None:
     """Two batches of two, or one of four: the same lists, the same step."""
     from safetensors.torch import load_file
 
     plain = override_settings(
-        quick_settings(digest_student), {"lora.dropout": "0", "data.dev_share": "0"}
+        quick_settings(build_steady_student(tmp_path / "tiny")),
+        {"lora.dropout": "0", "data.dev_share": "0"},
     )
     weights = []
     for name, changes in (

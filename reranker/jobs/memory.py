@@ -22,7 +22,7 @@ from reranker.jobs.settings import GIVEN, TrainingSettings
 from reranker.student.locate import ADAPTER_WEIGHTS, resolve_weights
 from reranker.types import Quantization
 
-RUNTIME_BYTES = 900 * 2**20
+RUNTIME_BYTES = 512 * 2**20
 """Python, torch and the other libraries with their thread pools and buffers, on a CPU."""
 
 ADAM_BYTES = 16
