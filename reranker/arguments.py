@@ -13,6 +13,8 @@ from pathlib import Path
 from reranker.config import DEFAULT_STUDENT
 from reranker.endpoint import DEFAULT_KEY_VARIABLE
 from reranker.evaluation.measures import DEFAULT_MEASURES
+from reranker.job_commands import add_job_commands
+from reranker.train_commands import add_training_commands
 
 MAX_COUNT = 1_000_000
 STANDARD_OUTPUT = Path("-")
@@ -59,6 +61,9 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     replay.add_argument("trace", type=Path)
     replay.add_argument("--student", help="another student than the trace names")
     replay.set_defaults(run=commands["replay"])
+
+    add_training_commands(added)
+    add_job_commands(added)
 
     added.add_parser("students", help="list students").set_defaults(run=commands["students"])
     added.add_parser("corpora", help="list corpora").set_defaults(run=commands["corpora"])

@@ -44,10 +44,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vocabulary",
         "windows",
     ),
-    ("student", "stage1", "stage2"),
+    ("student", "stage1", "stage2", "jobs", "examples"),
     ("pipeline", "training"),
     ("systems",),
-    ("arguments", "evaluate_command", "cli", "__main__", "__init__"),
+    (
+        "arguments",
+        "evaluate_command",
+        "train_commands",
+        "job_commands",
+        "cli",
+        "__main__",
+        "__init__",
+    ),
 )
 # Same layer, yet neither may know the other: what training makes comes back as a folder.
 STRANGERS = {("training", "pipeline"), ("pipeline", "training")}

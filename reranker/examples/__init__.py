@@ -1,0 +1,1 @@
+"""Training examples: files and corpora in, checked records, statistics and leakage reports out."""
