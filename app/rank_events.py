@@ -179,9 +179,11 @@ class RankEvents:
         """The page was closed."""
         self.sessions.forget(find_key(request))
 
-    def show_trace(self, trace: RankingTrace, message: Message, key: str) -> Screen:
-        """A ranking that was made before, exactly as it was."""
-        return self._show(RankView(trace=trace, message=message, over=True), frozenset(), key)
+    def show_trace(self, trace: RankingTrace, message: Message, key: str, run_id: int) -> Screen:
+        """A ranking that was made before, exactly as it was, with nothing selected."""
+        view = RankView(trace=trace, message=message, over=True)
+        cards = gr.HTML(value=render_cards(trace, {}), live={}, run=run_id)
+        return self._show(view, frozenset(), key)._replace(cards=cards)
 
     def _offer(self, source: Source, request: gr.Request) -> Any:
         self.sessions.add_source(find_key(request), source)

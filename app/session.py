@@ -81,13 +81,16 @@ class Sessions:
             ticket.stopped.set()
             return ticket.started
 
-    def end_run(self, key: str) -> None:
-        """Takes the page from its run, if any: something that was ranked before is shown now."""
+    def end_run(self, key: str) -> int:
+        """Takes the page from its run, if any: something that was ranked before is shown now,
+        under the id that is returned."""
         with self._lock:
             page = self._page(key)
             if page.ticket is not None:
                 page.ticket.replaced.set()
             page.ticket = None
+            self._runs += 1
+            return self._runs
 
     def keep_trace(self, key: str, trace: RankingTrace, *, saved: bool = False) -> None:
         """Adds a ranking to the page's history."""

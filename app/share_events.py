@@ -100,9 +100,9 @@ class ShareEvents:
         return *explain_link(refusals), *self._fill(address)
 
     def _show(self, trace: RankingTrace, origin: str, key: str) -> tuple[Any, ...]:
-        self.sessions.end_run(key)
+        run_id = self.sessions.end_run(key)
         text = join_sentences(origin, describe_origin(trace), messages.NOTHING_COMPUTED)
-        screen = self.events.show_trace(trace, Message(text=text), key)
+        screen = self.events.show_trace(trace, Message(text=text), key, run_id)
         try:
             choices = self._fill(find_address(trace, self.library))
         except InputError:  # another corpus or student: only the query can be asked here
