@@ -86,6 +86,7 @@ watch(["value", "live"], () => {
     if (text !== undefined && place.textContent !== text) place.textContent = text;
   }
   mark();
+  document.dispatchEvent(new CustomEvent("cards-drawn"));
 });
 
 watch("run", () => announce(""));

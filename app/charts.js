@@ -202,6 +202,9 @@ document.addEventListener("passage-select", ({ detail }) => {
   for (const chart of listCharts()) refresh(chart);
 });
 
+// The line is read from the cards, which may be drawn after the charts.
+document.addEventListener("cards-drawn", showSelection);
+
 function isOwn({ target }) {
   const chart = target.closest?.(".js-plotly-plot");
   return element.contains(target) || (chart && known.has(chart));
