@@ -72,10 +72,9 @@ def visit(
 
 def open_drawers(page: Page) -> None:
     """Everything that is folded away, so that it is looked at as well."""
-    for name in ("Examples", "Advanced", "Your own passages"):
-        button = page.locator("button.label-wrap", has_text=name)
-        if button.get_attribute("aria-expanded") == "false":
-            button.click()
+    closed = page.locator("button.label-wrap[aria-expanded=false]:visible")
+    while closed.count():
+        closed.first.click()
     page.eval_on_selector_all("details", "drawers => drawers.forEach(d => { d.open = true; })")
 
 
@@ -86,14 +85,18 @@ def test_axe_finds_nothing_serious_before_during_and_after_a_run(
     page = visit.page
     open_drawers(page)
     assert list_findings(page) == [], "before a run"
-    reader = fake_student.reader = FakeReader(pace=0.15, hold=True)
+    reader = fake_student.reader = FakeReader(pace=0.7)
     visit.ask(QUERY)
     page.locator(".model.live").first.wait_for(timeout=WAIT_MS)
     assert list_findings(page) == [], "during a run"
-    reader.release.set()
+    reader.pace = 0.0
     visit.wait_until("done")
     open_drawers(page)
     assert list_findings(page) == [], "after a run"
+    for tab in page.locator(".charts [role=tab]:visible").all():
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        assert list_findings(page) == [], f"chart {tab.inner_text()}"
     visit.ask("xylophone zebra")
     expect(page.locator("#query-error [role=alert]")).to_be_visible()
     assert list_findings(page) == [], "beside an error"
@@ -147,13 +150,13 @@ def test_nothing_moves_for_those_who_want_no_motion(
     fake_student: FakeStudent,  # noqa: F811
     browser: Browser,  # noqa: F811
 ) -> None:
-    reader = fake_student.reader = FakeReader(pace=0.15, hold=True)
+    reader = fake_student.reader = FakeReader(pace=0.7)
     visit = open_visit(browser, fake_url)
     visit.page.emulate_media(reduced_motion="reduce")
     visit.ask(QUERY)
     visit.page.locator(".model.live").first.wait_for(timeout=WAIT_MS)
     assert visit.page.evaluate("document.getAnimations().length") == 0
-    reader.release.set()
+    reader.pace = 0.0
     visit.wait_until("done")
     fake_student.reader = FakeReader()
     close_visit(visit, fake_url)
@@ -164,7 +167,7 @@ def test_those_who_wait_are_told_how_many_are_ahead(
     fake_student: FakeStudent,  # noqa: F811
     browser: Browser,  # noqa: F811
 ) -> None:
-    reader = fake_student.reader = FakeReader(pace=0.15, hold=True)
+    reader = fake_student.reader = FakeReader(hold=True)
     visits = [open_visit(browser, fake_url) for _ in range(3)]
     visits[0].ask(QUERY)
     assert reader.holding.wait(60)
@@ -173,7 +176,7 @@ def test_those_who_wait_are_told_how_many_are_ahead(
         line = visit.page.locator("#status [role=status]")
         expect(line).to_contain_text(f"{ahead} ahead of you")
         assert line.is_visible() and line.evaluate("e => getComputedStyle(e).opacity") == "1"
-    fake_student.reader = FakeReader(pace=0.15, hold=True)
+    fake_student.reader = FakeReader(hold=True)
     reader.release.set()
     # The first is done, the second has its turn, so the third has one fewer ahead.
     expect(visits[2].page.locator("#status")).to_contain_text("1 ahead of you, about")
