@@ -99,6 +99,7 @@ def render_waiting(message: Message, seconds: float) -> str:
 def render_header(state: Message) -> str:
     """The page's name and, beside it, whether the student is loaded."""
     return (
+        '<a class="skip" href="#status">Skip to the result</a>'
         '<header class="masthead"><h1>DeAR Studio</h1>'
         "<p>Ranks passages in two stages and shows why each stands where it does.</p>"
         f'<p class="state {state.tone}" role="status">{escape(state.text)}</p></header>'
@@ -120,6 +121,11 @@ def render_intro() -> str:
         f'<div class="intro"><ol>{shown}</ol><p class="note">Type a query, or take an example. '
         "Every score, move and repair stays visible; the ranking can be downloaded.</p></div>"
     )
+
+
+def render_unseen_heading(text: str) -> str:
+    """A heading for those who move from heading to heading instead of looking."""
+    return f'<h2 class="unseen">{escape(text)}</h2>'
 
 
 def render_note(text: str) -> str:

@@ -12,7 +12,7 @@ from app.advanced import build_advanced, make_stages
 from app.api import RANK_QUEUE
 from app.chart_panel import build_chart_panel
 from app.corpus_panel import build_corpus_panel
-from app.html import render_intro, render_message, render_note
+from app.html import render_intro, render_message, render_note, render_unseen_heading
 from app.library import Library
 from app.messages import STOPPING, Message
 from app.rank_events import (
@@ -154,6 +154,7 @@ def _build_results(bar: Bar, examples: Any, share: SharePanel) -> Screen:
     with gr.Column(visible=False, elem_id="results") as results:
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=6, min_width=320, elem_classes="ranking"):
+                _html(render_unseen_heading("Ranked passages"))
                 cards = _html(live={}, run=0, js_on_load=CARDS_JS, elem_id="cards")
             with gr.Column(scale=4, min_width=300, elem_classes="charts"):
                 charts = build_chart_panel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import gradio as gr
 
@@ -22,6 +23,7 @@ from app.rank_tab import build_rank_tab
 from app.session import Sessions
 from reranker.config import ASSETS
 
+ACCESS_JS = (Path(__file__).parent / "access.js").read_text(encoding="utf-8")
 MAX_UPLOAD = "64mb"
 CACHE_SECONDS = (3600, 24 * 3600)
 """How often Gradio's own copies of uploads and downloads are looked through, and how old they
@@ -119,6 +121,7 @@ def open_page(
         footer_links=["api", "settings"],
         mcp_server=True,
         theme=make_theme(),
+        js=ACCESS_JS,
         css_paths=[ASSETS / "css" / name for name in ("studio.css", "share.css")],
     )
     answer_in_json(page)

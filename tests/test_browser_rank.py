@@ -81,7 +81,7 @@ class Visit:
     hosts: set[str] = field(default_factory=set)
 
     def ask(self, query: str) -> None:
-        box = self.page.get_by_label("Query")
+        box = self.page.get_by_role("textbox", name="Query")
         box.fill(query)
         box.press("Enter")
 
