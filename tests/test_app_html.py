@@ -239,7 +239,7 @@ def test_a_passage_being_written_about_shows_its_text_instead_of_its_note() -> N
 def test_the_window_being_read_is_marked_by_a_word_and_a_class() -> None:
     shown = render_cards(make_trace(["Soap.", "Water.", "Fat."]), {}, ("d1", "d2"))
     assert shown.count('class="card reading"') == shown.count(">being read now<") == 2
-    assert '<li class="card" data-doc="d0">' in shown
+    assert '<li class="card" id="card-1" data-doc="d0">' in shown
 
 
 def test_defects_are_listed_by_kind_and_their_absence_is_said() -> None:
