@@ -93,8 +93,8 @@ def thin_out(count: int) -> int:
     return 1 + (count - 1) // LABELLED if count else 1
 
 
-def shorten_name(hit: RankedHit, names: Mapping[str, str]) -> str:
-    return escape_label(shorten(names[hit.passage.doc_id], LABEL_CHARS))
+def shorten_name(hit: RankedHit, names: Mapping[str, str], limit: int = LABEL_CHARS) -> str:
+    return escape_label(shorten(names[hit.passage.doc_id], limit))
 
 
 def describe_hit(hit: RankedHit) -> str:

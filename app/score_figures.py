@@ -28,8 +28,10 @@ from app.figure_style import (
 )
 from reranker.types import VERDICTS, RankedHit, RankingTrace
 
-TEXT_SPACE = 0.4
+TEXT_SPACE = 0.55
 """Of a panel's span, kept free beyond its longest bar for the number beside it."""
+LABEL_CHARS = 16
+"""Names are shorter here than beside the rank flow: two panels stand next to them."""
 BAND = {
     "type": "rect", "xref": "paper", "x0": 0, "x1": 1, "layer": "below",
     "fillcolor": "rgba(204, 121, 167, 0.22)", "line": {"color": SELECTED_COLOR, "width": 1.5},
@@ -69,7 +71,7 @@ def draw_scores(trace: RankingTrace) -> go.Figure:
     figure.update_yaxes(
         range=[len(hits) + 0.6, 0.4],
         tickvals=[hit.rank for hit in hits[::step]],
-        ticktext=[f"{shorten_name(hit, names)}  {hit.rank}" for hit in hits[::step]],
+        ticktext=[f"{shorten_name(hit, names, LABEL_CHARS)}  {hit.rank}" for hit in hits[::step]],
         ticklabelstandoff=6,
         showgrid=False,
         zeroline=False,

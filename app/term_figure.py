@@ -108,23 +108,23 @@ def _add_most(figure: go.Figure, most: Sequence[float], rows: _Rows) -> None:
 
 
 def _add_bars(figure: go.Figure, hit: Hit, rows: _Rows, heading: str, *, visible: bool) -> None:
-    """A passage's bars with their numbers; above them a bar of no length carries its name."""
+    """A passage's bars with their numbers; above them two of no length carry its name and score."""
     weights = rows.read(hit)
-    total = "" if hit.bm25_score is None else f"<br>BM25 {hit.bm25_score:.2f}, the sum of:"
+    total = "" if hit.bm25_score is None else f"BM25 {hit.bm25_score:.2f}, the sum of:"
     numbers = [f"{weight:.2f}" if weight else "× absent" for weight in weights]
     figure.add_bar(
         orientation="h",
-        x=[0, *weights],
-        y=[-1, *range(len(weights))],
+        x=[0, 0, *weights],
+        y=[-1.2, -0.8, *range(len(weights))],
         width=0.36,
         marker={"color": STAGE_COLORS["bm25"], "line": {"width": 0}},
-        text=[f"{heading}{total}", *numbers],
+        text=[heading, total, *numbers],
         textposition="outside",
         textangle=0,
         constraintext="none",
         cliponaxis=False,
-        customdata=[hit.passage.doc_id] * (len(weights) + 1),
-        hovertext=["", *map(escape_label, rows.labels)],
+        customdata=[hit.passage.doc_id] * (len(weights) + 2),
+        hovertext=["", "", *map(escape_label, rows.labels)],
         hovertemplate="%{hovertext} adds %{x:.2f}<extra></extra>",
         name="terms",
         meta={"role": "passage", "doc_id": hit.passage.doc_id},

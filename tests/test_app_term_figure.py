@@ -46,7 +46,7 @@ def test_every_passage_has_its_exact_weights_and_only_the_first_is_visible(
     assert figure.layout.yaxis.ticktext == ("soap", "fat", "zebra")
     for doc_id, weights in WEIGHTS.items():
         (bars,) = find_own(figure, doc_id)
-        assert list(bars.x) == [0, *(weight for _, weight in weights)]
+        assert list(bars.x) == [0, 0, *(weight for _, weight in weights)]
         assert set(bars.customdata) == {doc_id}
         assert bars.visible == (doc_id == "d1")
     assert find_own(draw_terms(trace, "d0"), "d0")[0].visible is True
@@ -55,9 +55,9 @@ def test_every_passage_has_its_exact_weights_and_only_the_first_is_visible(
 
 def test_absent_words_are_named_and_the_bars_add_up(trace: RankingTrace) -> None:
     (bars,) = find_own(draw_terms(trace), "d0")
-    heading, *numbers = bars.text
+    _, total, *numbers = bars.text
     assert numbers == ["2.50", "× absent", "× absent"]
-    assert "BM25 2.50" in heading and sum(bars.x) == 2.5
+    assert "BM25 2.50" in total and sum(bars.x) == 2.5
     assert describe_terms(trace).endswith("In no candidate: zebra.")
 
 

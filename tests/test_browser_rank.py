@@ -205,7 +205,9 @@ def test_a_narrow_window_never_scrolls_sideways(browser: Browser, real_url: str)
 def test_reasons_stream_into_their_cards_without_markers(
     fake_page: Visit, fake_student: FakeStudent
 ) -> None:
-    fake_student.reader = FakeReader(pace=0.15, hold=True)
+    # Slower than a first ranking's charts are drawn: what is written meanwhile comes in one go,
+    # and words after which nothing follows would not be shown until the student goes on.
+    fake_student.reader = FakeReader(pace=0.8, hold=True)
     page = fake_page.page
     fake_page.ask(QUERY)
     live = page.locator(".card.reading .model.live")
