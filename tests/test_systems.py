@@ -14,6 +14,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
     PreTrainedTokenizerFast,
@@ -184,6 +186,20 @@ def test_upr_with_a_causal_model_continues_the_prompt(llama_folder: Path) -> Non
     assert scorer.score(QUERY, TEXTS, cancelled=NEVER) == pytest.approx(expected, abs=1e-4)
 
 
+def test_upr_counts_positions_from_each_rows_own_beginning(llama_folder: Path) -> None:
+    """GPT-2 learns a vector for each position, so a row's padding must not shift its places."""
+    tokenizer = upr.load_tokenizer(str(llama_folder))
+    torch.manual_seed(2)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=512, n_embd=32, n_layer=2, n_head=4,
+        initializer_range=0.5,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config).eval()
+    scorer = upr.QueryLikelihoodScorer(model, tokenizer)
+    alone = [scorer.score(QUERY, [text], cancelled=NEVER)[0] for text in TEXTS]
+    assert scorer.score(QUERY, TEXTS, cancelled=NEVER) == pytest.approx(alone, abs=1e-4)
+
+
 # RankLLaMA
 
 
@@ -238,10 +254,11 @@ def test_a_cross_encoder_scores_as_sentence_transformers_does(bert_crossencoder:
     scorer.max_tokens = 60
     theirs = CrossEncoder(weights, max_length=60, device="cpu")
     texts = [*TEXTS[:4], "tide moon " * 200]
-    expected = theirs.predict(
-        [(QUERY, text) for text in texts], activation_fn=torch.nn.Identity()
-    ).tolist()
-    assert scorer.score(QUERY, texts, cancelled=NEVER) == pytest.approx(expected, abs=1e-4)
+    for query in (QUERY, "the tide " * 100):  # whichever is longer is cut first
+        expected = theirs.predict(
+            [(query, text) for text in texts], activation_fn=torch.nn.Identity()
+        ).tolist()
+        assert scorer.score(query, texts, cancelled=NEVER) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_cross_encoder_with_several_outputs_is_refused(bert_crossencoder: Path) -> None:

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from scipy import stats
 
 from reranker.errors import InputError
+from reranker.evaluation.agreement import PERSISTENCE
 from reranker.trec import Ranking, Run
-
-PERSISTENCE = 0.9
-"""The p of rank-biased overlap: with 0.9 the first ten ranks hold 86 % of the weight."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
