@@ -228,16 +228,6 @@ def build_biencoder_student(folder: Path) -> Path:
     return write_profile(folder, stage1=stage1, stage2=None)
 
 
-def build_steady_student(folder: Path) -> Path:
-    """A bi-encoder without any dropout: what it learns depends on its batches alone."""
-    build_biencoder_student(folder)
-    file = folder / "base" / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    file.write_text(json.dumps(config), encoding="utf-8")
-    return folder
-
-
 def build_digest_student(folder: Path) -> Path:
     """`mini`'s layout: a bi-encoder, and a small Llama of our own that reads digests."""
     build_biencoder_student(folder)

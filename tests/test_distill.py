@@ -33,7 +33,7 @@ from reranker.training.run import DONE, FAILED, run_job
 from reranker.training.scoring import score_lists
 from reranker.training.teacher import Teacher, find_bm25_scores, make_teacher, match_spread
 from reranker.types import Passage, PassageScore, Query
-from tests.replicas import build_steady_student
+from tests.replicas import build_biencoder_student
 
 PASSAGES = (
     Passage(doc_id="a", title="Sea", text="The tide rises and falls twice a day."),
@@ -308,7 +308,7 @@ def test_accumulated_batches_learn_what_one_batch_learns(tmp_path: Path) -> None
     from safetensors.torch import load_file
 
     plain = override_settings(
-        quick_settings(build_steady_student(tmp_path / "tiny")),
+        quick_settings(build_biencoder_student(tmp_path / "tiny")),
         {"lora.dropout": "0", "data.dev_share": "0"},
     )
     weights = []

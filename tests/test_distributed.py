@@ -23,7 +23,7 @@ from reranker.jobs.settings import (
     dump_settings,
     override_settings,
 )
-from tests.replicas import build_steady_student
+from tests.replicas import build_biencoder_student
 
 STEPS = 3
 
@@ -50,7 +50,7 @@ def test_two_processes_learn_what_one_learns_from_double_batches(tmp_path: Path)
     if not torch.distributed.is_gloo_available():
         pytest.skip("this torch has no gloo")
     settings = TrainingSettings(
-        student=str(build_steady_student(tmp_path / "tiny")),
+        student=str(build_biencoder_student(tmp_path / "tiny")),
         data=DataSettings(passages=3, mining_depth=3, dev_depth=4, max_dev_queries=2),
         teacher=TeacherSettings(weights="base", quantization="fp32"),
         objective=ObjectiveSettings(alpha=0.3),

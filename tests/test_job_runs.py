@@ -218,6 +218,20 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights(
     assert hash_last_weights(read_job(folder.path.name, tmp_path)) == hash_last_weights(finished)
 
 
+def test_training_through_rounding_is_repeatable_from_any_step(
+    settings: TrainingSettings, tmp_path: Path
+) -> None:
+    """In nf4 a bi-encoder computes with rounded weights; the rounding starts anew every step."""
+    rounded = replace(settings, quantization="nf4")
+    folders = [create_folder(rounded, tmp_path / name) for name in ("whole", "broken")]
+    assert run_job(folders[0]) == DONE
+    assert run_job(folders[1], asked_to_stop=_StopAfter(folders[1], step=5)) == STOPPED
+    folders[1].state.unlink()
+    assert run_job(folders[1]) == DONE
+    jobs = [read_job(folder.path.name, folder.path.parent) for folder in folders]
+    assert hash_last_weights(jobs[0]) == hash_last_weights(jobs[1])
+
+
 class _StopAfter(list[int]):
     """Becomes true once the job has reported a step."""
 

@@ -37,6 +37,7 @@ from reranker.jobs.job import (
     resume_job,
     stop_job,
 )
+from reranker.jobs.outcome import compare_settings, measure_outcome
 from reranker.jobs.presets import PRESETS, make_settings
 from reranker.jobs.process import ProcessIdentity, identify_process, is_running
 from reranker.jobs.progress import EVALUATION, RESUME, STEP, ProgressLog, read_progress
@@ -392,3 +393,30 @@ def test_the_config_is_frozen_as_it_was_given(folder: JobFolder) -> None:
     assert json.loads(folder.config.read_text())["schedule"]["steps"] == settings.schedule.steps
     job = read_job(folder.path.name, folder.path.parent)
     assert job.settings == settings and replace(settings, seed=1) != job.settings
+
+
+# What a job changed
+
+
+def test_the_outcome_counts_wins_and_losses(folder: JobFolder) -> None:
+    job_id, root = folder.path.name, folder.path.parent
+    with pytest.raises(InputError, match="measured before and after"):
+        measure_outcome(read_job(job_id, root))
+    folder.evaluations.mkdir()
+    before = {f"q{n}": 0.5 for n in range(12)}
+    after = before | {"q1": 0.9, "q2": 0.7, "q3": 0.1}
+    for step, values in ((0, before), (20, after)):
+        write_json(folder.evaluations / f"step-{step}.json", {"values": values})
+    write_json(folder.summary, {"best_step": 20})
+    outcome = measure_outcome(read_job(job_id, root))
+    assert (outcome.step, outcome.wins, outcome.losses) == (20, 2, 1)
+    assert outcome.changes[0].query_id == "q1" and outcome.changes[-1].query_id == "q3"
+    assert outcome.difference.estimate == pytest.approx(0.2 / 12)
+    assert outcome.significance.difference == pytest.approx(0.2 / 12)
+
+
+def test_settings_are_compared_by_name() -> None:
+    settings = make_settings("quick", "stage1")
+    other = override_settings(settings, {"schedule.steps": "9", "seed": "2"})
+    assert compare_settings(settings, settings) == {}
+    assert compare_settings(settings, other) == {"schedule.steps": (60, 9), "seed": (0, 2)}

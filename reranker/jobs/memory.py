@@ -37,6 +37,8 @@ mask."""
 
 ELEMENT_BYTES, ATTENTION_BYTES, LOGIT_BYTES = 4, 9, 14
 SAMPLED = 200
+ROWS_TOGETHER = 16
+"""Texts of a bi-encoder that share a forward pass; see training/stage1.py."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,12 +77,16 @@ def estimate_memory(settings: TrainingSettings) -> MemoryEstimate:
     shape = _read_shape(folder)
     rows, length = _count_rows(settings, profile, folder)
     tokens = rows * length
+    biencoder = settings.stage == "stage1" and profile.stage1.form == "biencoder"
+    rounded = biencoder and settings.quantization == "nf4"
     parts = {
         "libraries": RUNTIME_BYTES,
-        "base": _measure_weights(folder, settings.quantization),
+        "base": _measure_weights(folder, "bf16" if rounded else settings.quantization),
         "adapter and optimizer": ADAM_BYTES * _count_adapter(settings, shape, adapter, profile),
-        "activations": _measure_activations(settings, shape, rows, length),
+        "activations": _measure_activations(settings, shape, rows, length, rounded),
     }
+    if rounded:
+        parts["rounding"] = _measure_rounding(shape, rows)
     if settings.stage == "stage2":
         parts["logits"] = tokens * shape.vocabulary * LOGIT_BYTES
     teacher = settings.teacher.weights
@@ -149,10 +155,13 @@ def _count_adapter(
     return settings.lora.rank * sides * shape.layers
 
 
-def _measure_activations(settings: TrainingSettings, shape: _Shape, rows: int, length: int) -> int:
+def _measure_activations(
+    settings: TrainingSettings, shape: _Shape, rows: int, length: int, rounded: bool
+) -> int:
     """What the forward pass keeps for the backward pass, over all rows of a batch."""
     inputs = 4 * shape.hidden + (3 if shape.gated else 1) * shape.hidden + shape.inner
     adapted = ADAPTED_INPUT_BYTES if settings.lora.dropout > 0 else LINEAR_INPUT_BYTES + 2
+    adapted = 0 if rounded else adapted
     scale = 2 if settings.quantization == "fp32" else 1
     kept = inputs * (LINEAR_INPUT_BYTES * scale + adapted)
     kept += ELEMENT_BYTES * (8 * shape.hidden + 2 * shape.inner)
@@ -161,6 +170,13 @@ def _measure_activations(settings: TrainingSettings, shape: _Shape, rows: int, l
     if settings.gradient_checkpointing:
         return tokens * (kept + 4 * shape.hidden * shape.layers)
     return tokens * kept * shape.layers
+
+
+def _measure_rounding(shape: _Shape, rows: int) -> int:
+    """Merged weights: what rounding adds in single precision, and a copy for every pass."""
+    weights = shape.layers * (4 * shape.hidden**2 + 2 * shape.hidden * shape.inner)
+    passes = 1 + -(-rows // ROWS_TOGETHER)
+    return weights * (4 + 2 * passes)
 
 
 def _count_rows(settings: TrainingSettings, profile: Profile, folder: Path) -> tuple[int, int]:
@@ -178,9 +194,15 @@ def _count_rows(settings: TrainingSettings, profile: Profile, folder: Path) -> t
     data = load_ranking_data(settings.data, settings.seed)
     passages = [p.passage for q in data.train[:SAMPLED] for p in q.passages]
     limit = settings.max_passage_tokens or profile.stage1.max_passage_tokens
-    longest = max(_count_tokens(tokenizer, [f"{p.title} {p.text}" for p in passages]))
-    length = min(limit, longest)
-    if profile.stage1.form == "crossencoder":
+    lengths = sorted(_count_tokens(tokenizer, [f"{p.title} {p.text}" for p in passages]))
+    lengths = [min(limit, length) for length in lengths]
+    length = lengths[-1]
+    if profile.stage1.form == "biencoder":
+        # Rows of like length are padded to the longest of their own group only.
+        step = max(1, len(lengths) * ROWS_TOGETHER // (batch * settings.data.passages))
+        tops = lengths[::-step]
+        length = -(-sum(tops) // len(tops))
+    else:
         asked = settings.max_query_tokens or profile.stage1.max_query_tokens
         queries = _count_tokens(tokenizer, [q.query.text for q in data.train[:SAMPLED]])
         length += min(asked, max(queries))

@@ -86,7 +86,8 @@ class ObjectiveSettings:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoraSettings:
     """The adapter. start: "student" goes on from the student's adapter (its rank and targets
-    then hold), "fresh" begins a new one. targets: "attention", or "all" linear layers."""
+    then hold), "fresh" begins a new one. targets: "attention", or "all" linear layers. dropout:
+    none where a bi-encoder learns in nf4, whose adapter is merged in every step."""
 
     rank: int = 16
     alpha: int = 32

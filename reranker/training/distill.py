@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,8 +36,10 @@ from reranker.training.lists import ListCollator, ListDataset, make_list_tokeniz
 from reranker.training.meter import NDCG, DevMeter
 from reranker.training.objective import Targets, compute_objective
 from reranker.training.reporter import Reporter
+from reranker.training.rounding import refresh_rounding, train_through_rounding
 from reranker.training.scoring import score_lists
 from reranker.training.teacher import make_teacher
+from reranker.types import Quantization
 
 ATTENTION = r".*(query|key|value|attention\.output\.dense|[qkvo]_proj)$"
 ALL = "all-linear"
@@ -45,11 +48,20 @@ DEV_CACHE = 20_000
 
 
 class DistillTrainer(JobTrainer):
-    """The objective over batches of lists."""
+    """The objective over batches of lists. rounded: base and adapter together are rounded to
+    4 bits in every step, as a bi-encoder is served."""
 
-    def __init__(self, *, profile: Stage1Profile, **options: Any) -> None:
+    def __init__(self, *, profile: Stage1Profile, rounded: bool, **options: Any) -> None:
         super().__init__(**options)
-        self.profile = profile
+        self.profile, self.rounded = profile, rounded
+
+    def train(self, *args: Any, **options: Any) -> Any:
+        with train_through_rounding(self.model) if self.rounded else nullcontext():
+            return super().train(*args, **options)
+
+    def prepare_weights(self) -> None:
+        if self.rounded:
+            refresh_rounding(self.model)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any
@@ -120,6 +132,7 @@ def build_distillation(
     return DistillTrainer(
         plan=plan,
         profile=stage1,
+        rounded=is_rounded(settings, stage1),
         model=model,
         args=make_job_arguments(settings, reporter.folder, steps, world),
         train_dataset=dataset,
@@ -149,10 +162,10 @@ def load_trainable(
     kind = "encoder"
     if stage1.form == "crossencoder":
         kind, options = "sequence", {"num_labels": 1, "head_follows": True}
-    base = load_base(
-        weights, kind=kind, quantization=settings.quantization, device=device, **options
-    )
+    stored: Quantization = "bf16" if is_rounded(settings, stage1) else settings.quantization
+    base = load_base(weights, kind=kind, quantization=stored, device=device, **options)
     keep_unpacked(base)
+    silence_dropout(base)
     if kind == "sequence":
         base.config.pad_token_id = tokenizer.pad_token_id
     task = "SEQ_CLS" if kind == "sequence" else "FEATURE_EXTRACTION"
@@ -161,6 +174,19 @@ def load_trainable(
     if kind == "sequence":
         widen_head(model)
     return model
+
+
+def is_rounded(settings: TrainingSettings, stage1: Stage1Profile) -> bool:
+    """Whether training goes through the 4-bit rounding of the merged weights. A cross-encoder is
+    served as a 4-bit base with its adapter beside it, and is trained so (QLoRA)."""
+    return settings.quantization == "nf4" and stage1.form == "biencoder"
+
+
+def silence_dropout(base: torch.nn.Module) -> None:
+    """Switches off the base's own dropout: an adapter has few weights, and its own."""
+    for module in base.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
 
 
 def add_trainable_adapter(

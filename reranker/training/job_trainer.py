@@ -90,6 +90,9 @@ class JobTrainer(Trainer):
         self._batches = self._examples = self._tokens = 0
         return report
 
+    def prepare_weights(self) -> None:
+        """Called before every step and every evaluation."""
+
 
 class JobCallback(TrainerCallback):
     """What happens at the ends of steps."""
@@ -106,6 +109,9 @@ class JobCallback(TrainerCallback):
         if state.global_step == 0:
             self._evaluate(0)
             self._since_report = self._began = time.monotonic()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer.prepare_weights()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One infinite gradient would spoil every weight, and the next checkpoint with them."""
@@ -173,6 +179,7 @@ class JobCallback(TrainerCallback):
         began = time.monotonic()
         training = self.trainer.model.training
         self.trainer.model.eval()
+        self.trainer.prepare_weights()
         try:
             evaluation = self.plan.evaluate(self.trainer)
         finally:

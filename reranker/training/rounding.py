@@ -36,6 +36,14 @@ def train_through_rounding(model: PeftModel) -> Iterator[None]:
             layer.forward = forward
 
 
+def refresh_rounding(model: torch.nn.Module) -> None:
+    """The next forward pass rounds anew. Called at every step it makes a run repeatable from any
+    checkpoint; called before measuring, what is measured is what would be served."""
+    for module in model.modules():
+        if isinstance(module, LoraLinear) and isinstance(module.forward, _Rounded):
+            module.forward.error = None
+
+
 def round_weights(weights: torch.Tensor) -> torch.Tensor:
     """`weights` as NF4 in blocks of 64 gives them back."""
     packed, state = quantize_4bit(weights.detach().contiguous(), quant_type="nf4", blocksize=64)

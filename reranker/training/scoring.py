@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from reranker.config import Stage1Profile
+from reranker.training.stage1 import embed
 from reranker.types import Passage
 
 Tokens = dict[str, Tensor]
@@ -62,10 +63,19 @@ class ListTokenizer:
         return text if self.profile.form == "biencoder" else text.strip()
 
     def _encode(self, texts: list[str], limit: int) -> Tokens:
+        """As `embed` wants them; in a text without a word every token counts, as when serving."""
         batch = self.tokenizer(
-            texts, padding=True, truncation=True, max_length=limit, return_tensors="pt"
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=limit,
+            return_special_tokens_mask=True,
+            return_tensors="pt",
         )
-        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        mask = batch["attention_mask"]
+        words = mask * (1 - batch["special_tokens_mask"])
+        words = torch.where(words.any(dim=1, keepdim=True), words, mask)
+        return {"input_ids": batch["input_ids"], "attention_mask": mask, "words": words}
 
     def _cut(self, text: str, limit: int) -> str:
         offsets = self.tokenizer(
@@ -85,25 +95,14 @@ def score_lists(
     if profile.form == "crossencoder":
         logits: Tensor = model(**batch["pairs"]).logits
         return logits.float().reshape(queries, -1)
-    query_tokens, query_pooled = _embed(model, batch["queries"])
-    passage_tokens, passage_pooled = _embed(model, batch["passages"])
-    passage_tokens = passage_tokens.reshape(queries, -1, *passage_tokens.shape[1:])
-    passage_pooled = passage_pooled.reshape(queries, -1, passage_pooled.shape[-1])
-    similarity = torch.einsum("qih,qpjh->qpij", query_tokens, passage_tokens)
-    hidden = ~batch["passages"]["attention_mask"].bool()
-    hidden = hidden.reshape(queries, -1, 1, hidden.shape[-1])
-    best = similarity.masked_fill(hidden, float("-inf")).amax(dim=-1)
-    counted = batch["queries"]["attention_mask"].to(best.dtype)[:, None, :]
+    asked, shown = embed(model, batch["queries"]), embed(model, batch["passages"])
+    tokens = shown.tokens.reshape(queries, -1, *shown.tokens.shape[1:])
+    pooled = shown.pooled.reshape(queries, -1, shown.pooled.shape[-1])
+    words = shown.words.reshape(queries, -1, 1, shown.words.shape[-1])
+    similarity = torch.einsum("qih,qpjh->qpij", asked.tokens, tokens)
+    best = similarity.masked_fill(~words, float("-inf")).amax(dim=-1)
+    counted = asked.words.to(best.dtype)[:, None, :]
     late = (best * counted).sum(-1) / counted.sum(-1)
-    pooled = torch.einsum("qh,qph->qp", query_pooled, passage_pooled)
+    alike = torch.einsum("qh,qph->qp", asked.pooled, pooled)
     weight = profile.pooled_weight
-    return profile.scale * (weight * pooled + (1 - weight) * late)
-
-
-def _embed(model: Any, tokens: Tokens) -> tuple[Tensor, Tensor]:
-    """Unit token vectors [texts, length, hidden] and unit pooled vectors [texts, hidden]."""
-    hidden = model(**tokens).last_hidden_state.float()
-    mask = tokens["attention_mask"].to(hidden.dtype)[..., None]
-    pooled = (hidden * mask).sum(1) / mask.sum(1)
-    normalize = torch.nn.functional.normalize
-    return normalize(hidden, dim=-1), normalize(pooled, dim=-1)
+    return profile.scale * (weight * alike + (1 - weight) * late)
