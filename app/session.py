@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.comparison import Comparison
 from app.history import History
 from app.library import Source
 from reranker.types import RankingTrace
@@ -39,6 +40,8 @@ class _Page:
     sources: dict[str, Source] = field(default_factory=dict)
     folder: tempfile.TemporaryDirectory[str] | None = None
     history: History = field(default_factory=History)
+    comparison: Comparison | None = None
+    example: threading.Event | None = None
 
 
 class Sessions:
@@ -107,6 +110,30 @@ class Sessions:
             page = self._page(key)
             page.history = page.history.clear()
 
+    def keep_comparison(self, key: str, comparison: Comparison) -> None:
+        """The page compares this now; the comparison before goes."""
+        with self._lock:
+            self._page(key).comparison = comparison
+
+    def comparison(self, key: str) -> Comparison | None:
+        with self._lock:
+            return self._page(key).comparison
+
+    def begin_example(self, key: str) -> threading.Event:
+        """What ends the example that begins now when it is set; an earlier one is ended."""
+        with self._lock:
+            page = self._page(key)
+            if page.example is not None:
+                page.example.set()
+            page.example = threading.Event()
+            return page.example
+
+    def stop_example(self, key: str) -> None:
+        with self._lock:
+            example = self._page(key).example
+        if example is not None:
+            example.set()
+
     def add_source(self, key: str, source: Source) -> None:
         """Keeps a page's own passages. The latest of a kind (what stands before the : of its
         key) replaces the one before, so that a page holds one upload and one pasted list."""
@@ -140,6 +167,8 @@ class Sessions:
             return
         if page.ticket is not None:
             page.ticket.replaced.set()
+        if page.example is not None:
+            page.example.set()
         if page.folder is not None:
             page.folder.cleanup()
 

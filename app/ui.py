@@ -13,6 +13,7 @@ from pathlib import Path
 import gradio as gr
 
 from app.api import add_api, answer_in_json
+from app.compare_tab import build_compare_tab
 from app.history import MAX_ENTRIES
 from app.html import render_header, render_note
 from app.library import Library
@@ -50,6 +51,7 @@ def build_page(library: Library) -> gr.Blocks:
         with gr.Tabs(elem_classes="main-tabs"):
             with gr.Tab("Rank", id="rank"):
                 build_rank_tab(events)
+            build_compare_tab(events)
         gr.HTML(render_note(PRIVACY), apply_default_css=False)
 
         async def follow_warm_up() -> AsyncIterator[str]:
@@ -122,7 +124,7 @@ def open_page(
         mcp_server=True,
         theme=make_theme(),
         js=ACCESS_JS,
-        css_paths=[ASSETS / "css" / name for name in ("studio.css", "share.css")],
+        css_paths=[ASSETS / "css" / name for name in ("studio.css", "share.css", "compare.css")],
     )
     answer_in_json(page)
 

@@ -1,0 +1,51 @@
+"""A comparison as files to take away: the table three ways, the queries, the runs.
+
+Takes a comparison and a folder, returns paths. Knows no component.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+
+from app.comparison import Comparison
+from reranker.evaluation.contrast import export_contrasts
+from reranker.evaluation.run_set import RunSet
+from reranker.evaluation.table_exports import TableFormat, export_table
+from reranker.trec import write_run
+
+TABLES: tuple[tuple[str, TableFormat, str], ...] = (
+    ("table_csv", "csv", "comparison.csv"),
+    ("table_markdown", "markdown", "comparison.md"),
+    ("table_latex", "latex", "comparison.tex"),
+)
+RUNS_FILE, QUERIES_FILE = "comparison-runs.zip", "comparison-queries.csv"
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> dict[str, Path]:
+    """The tables and the queries in their present order, by the names of their buttons."""
+    paths = {}
+    for key, form, name in TABLES:
+        paths[key] = folder / name
+        paths[key].write_text(export_table(comparison.table, form), encoding="utf-8", newline="")
+    paths["queries_csv"] = folder / QUERIES_FILE
+    rows = export_contrasts(comparison.list_rows())
+    paths["queries_csv"].write_text(rows, encoding="utf-8", newline="")
+    return paths
+
+
+def write_runs(runs: RunSet, folder: Path) -> Path:
+    """The runs as TREC files in one zip. Raises InputError for ids its columns cannot hold."""
+    path = folder / RUNS_FILE
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for number, run in enumerate(runs.runs, start=1):
+            name = re.sub(r"[^A-Za-z0-9.-]+", "-", run.name).strip("-.")[:60] or "run"
+            file = Path(scratch) / f"{number}-{name}.trec"
+            write_run(file, run.run, name)
+            archive.write(file, file.name)
+    return path

@@ -1,0 +1,192 @@
+"""HTML of a comparison: what is odd about each run, the measure table, where the runs fail.
+
+Takes reports, tables and effects, returns HTML strings; escapes by app/html.py. One query of it is
+app/html_compare_query.py's. Knows no component and no session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.comparison import Failures
+from app.html import escape
+from app.messages import count
+from reranker.evaluation.failure_views import QueryEffect, QueryGroup
+from reranker.evaluation.result_table import ResultRow, ResultTable
+from reranker.evaluation.run_set import Oddity, RunReport
+from reranker.evaluation.statistics import Interval
+
+SHOWN_WINS = 10
+KIND_WORDS = {
+    "missing": "missing queries",
+    "unjudged": "queries without qrels",
+    "ties": "tied scores",
+    "duplicates": "duplicate doc_ids",
+    "unknown_passages": "passages without text",
+}
+
+
+def render_compare_intro() -> str:
+    """What this tab is for, before anything was compared."""
+    return (
+        '<div class="intro"><p>Choose two to eight TREC runs and their qrels, or press '
+        "<b>Compare BM25 with stage 1</b> to see an example made here. "
+        "You will see which run is better by how much and how surely, the queries they disagree on "
+        "most, and each of these side by side.</p></div>"
+    )
+
+
+def render_reports(reports: Sequence[RunReport], notes: Sequence[str] = ()) -> str:
+    """Every run's size and what is odd about it, with counts and the first places."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(report.name)}</th>'
+        f'<td class="number">{report.queries:,}</td><td class="number">{report.passages:,}</td>'
+        f"<td>{_list_oddities(report.oddities)}</td></tr>"
+        for report in reports
+    )
+    told = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    return (
+        '<section class="cmp-report" aria-label="What was read">'
+        f'{_open_table("What was read")}<thead><tr><th scope="col">run</th>'
+        '<th scope="col" class="number">queries</th><th scope="col" class="number">passages</th>'
+        f'<th scope="col">to know before reading its numbers</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>{told}</section>"
+    )
+
+
+def render_result_table(table: ResultTable) -> str:
+    """Means with intervals, and each run against the baseline with what the tests say."""
+    heads = "".join(f'<th scope="col" class="number">{escape(m)}</th>' for m in table.measures)
+    rows = "".join(_render_row(row, table) for row in table.rows)
+    confidence = next(iter(table.rows[0].intervals.values())).confidence
+    note = (
+        f"{count(table.queries, 'judged query').replace('querys', 'queries')}. Brackets: "
+        f"{confidence:.0%} bootstrap intervals over queries. p: paired randomisation test, "
+        f"Holm-corrected over {count(max(1, len(table.rows) - 1), 'comparison')}; "
+        "* below 0.05. Judged: share of the first passages that have a grade."
+    )
+    warning = f'<p class="message stopped">{escape(table.warning)}.</p>' if table.warning else ""
+    return (
+        f'<section class="cmp-table" aria-label="Measures">{_open_table("Measures")}<thead><tr>'
+        f'<th scope="col">run</th>{heads}<th scope="col" class="number">'
+        f"Δ {escape(table.main)}</th>"
+        '<th scope="col" class="number">p</th><th scope="col" class="number">wins / ties / losses'
+        '</th><th scope="col" class="number">effect size</th><th scope="col" class="number">'
+        f"s a query</th></tr></thead><tbody>{rows}</tbody></table></div>{warning}"
+        f'<p class="note">{escape(note)}</p></section>'
+    )
+
+
+def render_failures(failures: Failures) -> str:
+    """What the second run did to the first's queries, where the first beats all, and which kinds
+    of query are hard."""
+    effect = failures.effect
+    queries = len(effect.queries)
+    hurt, helped = len(effect.select("hurt")), len(effect.select("helped"))
+    cost = "" if effect.seconds is None else f" It costs {effect.seconds:.2f} s a query more."
+    told = (
+        f"{effect.after} against {effect.before}: better on {helped} of {queries} queries, worse "
+        f"on {hurt}, the same on {queries - helped - hurt}; {effect.measure} "
+        f"{effect.mean_delta:+.4f} on average.{cost}"
+    )
+    depth = f"By where {effect.before} has the first relevant passage"
+    return (
+        f'<section class="cmp-failures"><p class="cmp-effect"><b>Did it help?</b> {escape(told)}'
+        f"</p><details><summary>Where it fails</summary>"
+        f"{_render_wins(failures.baseline_wins, effect.before)}"
+        f"{_render_groups(depth, failures.by_depth)}"
+        f"{_render_groups('By length of the query', failures.by_length)}</details></section>"
+    )
+
+
+def _list_oddities(oddities: Sequence[Oddity]) -> str:
+    if not oddities:
+        return '<span class="cmp-clean">nothing odd</span>'
+    shown = "".join(
+        f"<li><b>{oddity.count:,} {escape(KIND_WORDS.get(oddity.kind, oddity.kind))}</b> "
+        f"{escape(oddity.explanation)}: {escape(', '.join(oddity.examples))}"
+        f"{'…' if oddity.count > len(oddity.examples) else ''}</li>"
+        for oddity in oddities
+    )
+    return f"<ul>{shown}</ul>"
+
+
+def _render_row(row: ResultRow, table: ResultTable) -> str:
+    cells = "".join(_render_interval(row.intervals[measure]) for measure in table.measures)
+    seconds = "–" if row.seconds_per_query is None else f"{row.seconds_per_query:.2f}"
+    found = row.difference
+    if found is None:
+        tests = '<td class="number">baseline</td>' + '<td class="number">–</td>' * 3
+    else:
+        star = "*" if row.is_significant else ""
+        size = "–" if found.effect_size is None else f"{found.effect_size:+.2f}"
+        tests = (
+            f'<td class="number"><b>{found.difference:+.4f}{star}</b> '
+            f"<small>[{found.interval.low:+.3f}, {found.interval.high:+.3f}]</small></td>"
+            f'<td class="number">{found.holm_randomization:.3f}</td>'
+            f'<td class="number">{found.wins} / {found.ties} / {found.losses}</td>'
+            f'<td class="number">{size}</td>'
+        )
+    return (
+        f'<tr><th scope="row" title="{escape(row.description)}">{escape(row.system)}</th>{cells}'
+        f'{tests}<td class="number">{seconds}</td></tr>'
+    )
+
+
+def _render_interval(interval: Interval) -> str:
+    return (
+        f'<td class="number">{interval.estimate:.4f} '
+        f"<small>[{interval.low:.3f}, {interval.high:.3f}]</small></td>"
+    )
+
+
+def _render_wins(wins: Sequence[QueryEffect], baseline: str) -> str:
+    if not wins:
+        return f'<p class="note">{escape(baseline)} beats all others on no query.</p>'
+    shown = "".join(
+        f'<li><button type="button" data-query="{escape(win.query_id)}">'
+        f"{escape(win.text or win.query_id)}</button> "
+        f'<span class="number">{win.before:.4f} against {win.after:.4f}</span></li>'
+        for win in wins[:SHOWN_WINS]
+    )
+    more = len(wins) - SHOWN_WINS
+    rest = f'<p class="note">and {more} more.</p>' if more > 0 else ""
+    heading = f"{baseline} beats all others on {len(wins)}"
+    return f"<h4>{escape(heading)}</h4><ul>{shown}</ul>{rest}"
+
+
+def _render_groups(title: str, groups: Sequence[QueryGroup]) -> str:
+    if not groups:
+        return ""
+    names = list(groups[0].means)
+    heads = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(group.name)}</th>'
+        f'<td class="number">{len(group.query_ids)}</td>'
+        + "".join(f'<td class="number">{group.means[name]:.4f}</td>' for name in names)
+        + "</tr>"
+        for group in groups
+    )
+    return (
+        f'<h4>{escape(title)}</h4>{_open_table(title)}<thead><tr><th scope="col"></th>'
+        f'<th scope="col" class="number">queries</th>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _open_table(name: str) -> str:
+    """A table that scrolls sideways by itself where the window is narrow."""
+    return f'<div class="cmp-scroll" role="region" aria-label="{escape(name)}" tabindex="0"><table>'
+
+
+def render_pictures(chart: str, what: str) -> str:
+    """Buttons that save a chart as a picture. chart: its class on the page."""
+    buttons = "".join(
+        f'<button type="button" data-picture="{kind}" data-chart="{chart}" '
+        f'aria-label="Download {escape(what)} as {kind.upper()}">{kind.upper()}</button>'
+        for kind in ("png", "svg")
+    )
+    return (
+        '<div class="chart-tools"><div class="chart-files">'
+        f'<span aria-hidden="true">Download</span>{buttons}</div></div>'
+    )

@@ -1,0 +1,149 @@
+"""HTML of the queries of a comparison: the list to walk through, and one query side by side.
+
+Takes contrasts and query views, returns HTML strings; escapes by app/html.py. app/compare.js gives
+its buttons life. Knows no component and no session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.facts import VERDICT_WORDS, shorten
+from app.html import escape, highlight
+from reranker.evaluation.contrast import QueryContrast
+from reranker.evaluation.drilldown import PassageRow, QueryView
+
+LISTED = 200
+"""Queries in the list at once; a filter finds the others."""
+SHOWN_RANKS = 20
+SHOWN_CHARS = 1_500
+NAME_CHARS = 80
+
+
+def render_contrasts(
+    rows: Sequence[QueryContrast], first: str, second: str, selected: str, total: int
+) -> str:
+    """The queries in their order as buttons. total: how many there are without a filter."""
+    if not rows:
+        return '<p class="note">No query fits. Show all, or other words.</p>'
+    shown = "".join(_render_contrast(row, first, second, selected) for row in rows[:LISTED])
+    cut = f", the first {LISTED} are listed" if len(rows) > LISTED else ""
+    return (
+        f'<p class="note">{len(rows)} of {total} queries{cut}. J and K, or the arrow keys, walk '
+        f'through them.</p><ol class="cmp-list">{shown}</ol>'
+    )
+
+
+def render_query_view(view: QueryView, values: Mapping[str, float], measure: str) -> str:
+    """A query under all runs, each a column. values: run -> measure."""
+    columns = "".join(
+        _render_column(view, name, values.get(name, 0.0), measure) for name in view.runs
+    )
+    unranked = [row for row in view.rows if not row.ranks]
+    lost = ""
+    if unranked:
+        names = ", ".join(_name(row) for row in unranked[:5])
+        lost = (
+            f'<p class="note">{view.unranked} relevant passages are in no run: '
+            f"{escape(names)}{'…' if view.unranked > 5 else ''}</p>"
+        )
+    return (
+        f'<section class="cmp-query" data-query="{escape(view.query_id)}" tabindex="-1" '
+        f'aria-label="One query side by side"><div class="cmp-move">'
+        f"{_render_move('Previous', view.previous, 'K')}{_render_move('Next', view.next, 'J')}"
+        f'</div><h3 dir="auto">{escape(view.text or view.query_id)} '
+        f'<span class="doc-id">{escape(view.query_id)}</span></h3>'
+        f'<div class="cmp-columns" role="region" aria-label="Runs side by side" tabindex="0">'
+        f"{columns}</div>{lost}</section>"
+    )
+
+
+def _render_contrast(row: QueryContrast, first: str, second: str, selected: str) -> str:
+    current = ' aria-current="true"' if row.query_id == selected else ""
+    sign = "gain" if row.delta > 0 else "loss" if row.delta < 0 else "even"
+    arrow = {"gain": "▲", "loss": "▼", "even": "="}[sign]
+    facts = f"{row.values[first]:.2f} → {row.values[second]:.2f}, agreement {row.rbo:.2f}"
+    return (
+        f'<li><button type="button" data-query="{escape(row.query_id)}"{current}>'
+        f'<span class="cmp-text" dir="auto">{escape(shorten(row.text or row.query_id, 120))}</span>'
+        f'<span class="cmp-delta {sign}">{arrow} {row.delta:+.4f}</span>'
+        f'<span class="cmp-facts">{escape(row.query_id)} · {facts}, '
+        f"judged {row.judged:.0%}</span></button></li>"
+    )
+
+
+def _render_move(word: str, query_id: str, key: str) -> str:
+    off = "" if query_id else " disabled"
+    return (
+        f'<button type="button" data-query="{escape(query_id)}" data-move="{word.lower()}"{off}>'
+        f"{word} <kbd>{key}</kbd></button>"
+    )
+
+
+def _render_column(view: QueryView, name: str, value: float, measure: str) -> str:
+    ranked = sorted((row for row in view.rows if name in row.ranks), key=lambda r: r.ranks[name])
+    shown = [row for row in ranked if row.ranks[name] <= SHOWN_RANKS]
+    items = "".join(_render_item(row, name, view.runs[0]) for row in shown)
+    body = f"<ol>{items}</ol>" if items else '<p class="note">This run lacks the query.</p>'
+    return (
+        f'<div class="cmp-column"><h4>{escape(name)}</h4>'
+        f'<p class="note">{escape(measure)} <b>{value:.4f}</b></p>{body}</div>'
+    )
+
+
+def _render_item(row: PassageRow, name: str, first: str) -> str:
+    rank = row.ranks[name]
+    move = "" if name == first else _render_move_from(rank, row.ranks.get(first))
+    head = (
+        f'<span class="rank">{rank}</span>{render_grade(row.grade)}'
+        f'<span class="name" dir="auto" title="{escape(row.doc_id)}">{escape(_name(row))}</span>'
+        f"{move}"
+    )
+    text = _render_text(row, name)
+    if not text:
+        return f'<li data-doc="{escape(row.doc_id)}"><div class="cmp-item">{head}</div></li>'
+    return (
+        f'<li data-doc="{escape(row.doc_id)}"><details><summary class="cmp-item">{head}</summary>'
+        f"{text}</details></li>"
+    )
+
+
+def render_grade(grade: int | None) -> str:
+    """A passage's grade as a chip: filled where relevant, a dash where nobody judged it."""
+    if grade is None:
+        return '<span class="grade none" title="not judged">–</span>'
+    kind = "relevant" if grade > 0 else "not"
+    return f'<span class="grade {kind}" title="grade {grade}">{grade}</span>'
+
+
+def _render_move_from(rank: int, before: int | None) -> str:
+    if before is None:
+        return '<span class="cmp-shift">new</span>'
+    if before == rank:
+        return '<span class="cmp-shift">=</span>'
+    risen = rank < before
+    return (
+        f'<span class="cmp-shift {"risen" if risen else "fallen"}">{"▲" if risen else "▼"} '
+        f"{abs(before - rank)}</span>"
+    )
+
+
+def _render_text(row: PassageRow, name: str) -> str:
+    """The passage with what the run quotes of it, and the run's justification, where known."""
+    parts = []
+    note = row.justifications.get(name)
+    if note is not None:
+        verdict = f"{VERDICT_WORDS[note.verdict]} · " if note.verdict else ""
+        kind = "model" if note.source == "model" else "fallback"
+        parts.append(f'<p class="{kind}" dir="auto">{escape(verdict + note.text)}</p>')
+    if row.passage is not None:
+        shown = highlight(row.passage.text, note.evidence if note else (), SHOWN_CHARS)
+        more = "…" if len(row.passage.text) > SHOWN_CHARS else ""
+        parts.append(f'<p class="passage" dir="auto">{shown}{more}</p>')
+    return "".join(parts)
+
+
+def _name(row: PassageRow) -> str:
+    if row.passage is None:
+        return shorten(row.doc_id, NAME_CHARS)
+    return shorten(row.passage.title or row.passage.text, NAME_CHARS)
