@@ -20,6 +20,8 @@ from app.messages import Message
 from app.rank_events import RankEvents
 from app.rank_tab import build_rank_tab
 from app.session import Sessions
+from app.train_events import TrainEvents
+from app.train_tab import build_train_tab
 from reranker.config import ASSETS
 
 MAX_UPLOAD = "64mb"
@@ -40,14 +42,17 @@ PRIVACY = (
 
 def build_page(library: Library) -> gr.Blocks:
     """The Blocks, not yet served."""
-    events = RankEvents(library, Sessions())
+    sessions = Sessions()
+    events = RankEvents(library, sessions)
     with gr.Blocks(
         title="DeAR Studio", analytics_enabled=False, fill_width=True, delete_cache=CACHE_SECONDS
     ) as page:
         header = gr.HTML(render_header(describe_state(library)), apply_default_css=False)
         with gr.Tabs(elem_classes="main-tabs"):
             with gr.Tab("Rank", id="rank"):
-                build_rank_tab(events)
+                choices = build_rank_tab(events)
+            with gr.Tab("Train", id="train"):
+                build_train_tab(TrainEvents(library, sessions), choices.student)
         gr.HTML(render_note(PRIVACY), apply_default_css=False)
 
         async def follow_warm_up() -> AsyncIterator[str]:
@@ -119,7 +124,7 @@ def open_page(
         footer_links=["api", "settings"],
         mcp_server=True,
         theme=make_theme(),
-        css_paths=[ASSETS / "css" / name for name in ("studio.css", "share.css")],
+        css_paths=[ASSETS / "css" / name for name in ("studio.css", "share.css", "train.css")],
     )
     answer_in_json(page)
 
