@@ -34,7 +34,7 @@ from app.train_options import (
 )
 from reranker.config import list_students
 from reranker.corpora import load_qrels
-from reranker.errors import DearError
+from reranker.errors import DearError, InputError
 from reranker.examples.report import inspect_data, require_usable
 from reranker.jobs.folder import hash_file
 from reranker.jobs.job import jobs_dir, start_job
@@ -139,24 +139,33 @@ class TrainEvents:
         form = read_values(values)
         yield render_message(Message(text="Checking the data…", tone="busy")), *Board()
         try:
-            settings = self.keep_upload(read_form(form, self.offer))
+            settings = read_form(form, self.offer)
             report = inspect_data(settings)
             require_usable(report, allow_leakage=settings.data.allow_leakage)
             estimate_memory(settings)
-            job = start_job(settings, self.root)
+            job = start_job(self.keep_upload(settings), self.root)
         except DearError as error:
             yield render_message(_explain(error, form)), *Board()
             return
         yield "", *self.board.show(job.job_id)
 
     def keep_upload(self, settings: TrainingSettings) -> TrainingSettings:
-        """An upload gets a place beside the jobs, which outlives the page's own copy."""
+        """An upload gets a place beside the jobs, which outlives the page's own copy.
+
+        Raises InputError when it cannot be written.
+        """
         source = Path(settings.data.train)
         if settings.data.train in self.offer.sources:
             return settings
         folder = self.root / "data" / hash_file(source)[:16]
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder / source.name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / source.name)
+        except OSError as error:
+            raise InputError(
+                f"expected room for the file beside the jobs, got {error.strerror}; free some "
+                "space, or set DEAR_JOBS to another folder"
+            ) from error
         return replace(settings, data=replace(settings.data, train=str(folder / source.name)))
 
 
