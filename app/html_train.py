@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from app.facts import shorten
 from app.html import escape, render_message, render_note
-from app.messages import Message, Tone, count
+from app.messages import Message, Tone, capitalize, count, join_sentences
 from app.train_facts import list_facts, name_job
 from reranker.evaluation.differences import PairedDifference
 from reranker.examples.report import DataReport
@@ -101,7 +101,9 @@ def render_job(job: Job) -> str:
     """State, figures, and what the trainer told."""
     status = job.status
     place = f", number {job.queue_position} in line" if job.queue_position else ""
-    text = f"{status.capitalize()}{place}. {job.message}".strip()
+    told_state = job.message.startswith(status)
+    state = "" if told_state else f"{status.capitalize()}{place}."
+    text = join_sentences(state, capitalize(job.message))
     facts = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
         for name, value in list_facts(job)

@@ -89,9 +89,12 @@ def _add_dev(figure: go.Figure, evaluations: tuple[EvaluationLine, ...], metric:
     measured = [line for line in evaluations if metric in line.measures]
     if not measured:
         return
+    values = [line.measures[metric] for line in measured]
+    margin = max(0.02, (max(values) - min(values)) * 0.15)
+    figure.update_yaxes(range=[min(values) - margin, max(values) + margin], row=2, col=1)
     figure.add_scatter(
         x=[line.step for line in measured],
-        y=[line.measures[metric] for line in measured],
+        y=values,
         mode="lines+markers",
         line={"color": DEV_COLOR, "width": 2},
         marker={"size": 8, "symbol": "circle"},

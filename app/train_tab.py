@@ -22,7 +22,8 @@ PRESETS = [
 STAGES = [("Stage 1: scores", "stage1"), ("Stage 2: reasons and order", "stage2")]
 INTRO = (
     "Fine-tunes a student on this machine, as a process of its own: close or reload this page and "
-    "it goes on. What it writes on disk is all this page shows."
+    "it goes on. What it writes on disk is all this page shows. Jobs, and the files they "
+    "learn from, stay there until they are deleted; whoever can open this page sees the jobs."
 )
 
 
