@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -26,6 +26,7 @@ from reranker.retrieval import Retriever, build_retriever
 from reranker.types import Cancelled, Quantization, RankEvent, RankSettings
 
 if TYPE_CHECKING:
+    from reranker.jobs.job import Job
     from reranker.pipeline import RankRequest
     from reranker.student.student import Student
 
@@ -112,12 +113,32 @@ class Library:
         self._importing = threading.Lock()
         self._sources: Shelf[str, Source] = Shelf()
         self._students: Shelf[tuple[str, Quantization], Student] = Shelf(KEPT_STUDENTS)
+        self._trained: dict[str, Profile] = {}
         self._rank_on_gpu = lend_gpu(self._rank_apart, self._estimate)
 
     def list_profiles(self) -> dict[str, Profile]:
-        """Every student a visitor may choose, by name; the one the server began with first."""
+        """Every student a visitor may choose, by name; the one the server began with first, those
+        with an adapter trained here last."""
         names = dict.fromkeys([self.student, *list_students()])
-        return {name: load_profile(name) for name in names}
+        return {name: load_profile(name) for name in names} | self._trained
+
+    def add_trained(self, job: Job) -> str:
+        """Offers a job's student with the job's adapter in its stage, until the server ends.
+
+        Returns the title it is offered by. Raises StudentError when the student is gone.
+        """
+        profile = load_profile(job.settings.student)
+        adapter = str((job.folder / "adapter").resolve())
+        if job.settings.stage == "stage1":
+            profile = replace(profile, stage1=replace(profile.stage1, adapter=adapter))
+        elif profile.stage2 is not None:
+            profile = replace(profile, stage2=replace(profile.stage2, adapter=adapter))
+        # A job that was resumed has another adapter, and must not be answered by the one in memory.
+        name = f"{profile.name}+{job.job_id}-{job.attempts}"
+        stage = "stage 1" if job.settings.stage == "stage1" else "stage 2"
+        title = f"{profile.name}, {stage} trained here ({job.job_id[:15]} {job.job_id[-4:]})"
+        self._trained = self._trained | {name: replace(profile, name=name, title=title)}
+        return title
 
     def open_source(self, corpus_id: str) -> Source:
         """One of `corpora` with its index. Raises InputError."""
@@ -135,9 +156,14 @@ class Library:
 
     def open_student(self, name: str, quantization: Quantization) -> Student:
         """Raises StudentError or QuantizationError."""
-        return self._students.get(
-            (name, quantization), lambda: self._load_student(name, quantization)
-        )
+        profile = self._trained.get(name)
+
+        def make() -> Student:
+            if profile is not None:
+                return _make_student(profile, quantization)
+            return self._load_student(name, quantization)
+
+        return self._students.get((name, quantization), make)
 
     def stream_rank(
         self,
@@ -177,7 +203,7 @@ class Library:
     def _estimate(
         self, student: str, quantization: Quantization, request: RankRequest, settings: RankSettings
     ) -> float:
-        return estimate_seconds(load_profile(student), settings, len(request.hits))
+        return estimate_seconds(self.list_profiles()[student], settings, len(request.hits))
 
     def warm_up(self) -> None:
         """Loads what a first ranking needs; `warmed` is set when done.
@@ -222,3 +248,9 @@ def _load_student(name: str, quantization: Quantization) -> Student:
     from reranker.student.student import load_student  # noqa: PLC0415 - loads torch
 
     return load_student(name, quantization)
+
+
+def _make_student(profile: Profile, quantization: Quantization) -> Student:
+    from reranker.student.student import Student  # noqa: PLC0415 - loads torch
+
+    return Student(profile, quantization)

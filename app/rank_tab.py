@@ -48,8 +48,8 @@ class Own(NamedTuple):
     error: Any
 
 
-def build_rank_tab(events: RankEvents) -> None:
-    """Adds the tab's contents to the Blocks that is being built."""
+def build_rank_tab(events: RankEvents) -> Choices:
+    """Adds the tab's contents to the Blocks that is being built; the controls a run reads."""
     library = events.library
     bar = _build_bar(library)
     with gr.Column(elem_classes="drawers"):
@@ -75,15 +75,15 @@ def build_rank_tab(events: RankEvents) -> None:
         concurrency_limit=4,
         api_visibility="private",
     )
-    profiles = library.list_profiles()
     # By hand only: a link or an earlier ranking that names a student brings its stages along.
     advanced["student"].input(
-        lambda name: make_stages(profiles[name], update=True),
+        lambda name: make_stages(library.list_profiles()[name], update=True),
         advanced["student"],
         advanced["stages"],
         queue=False,
         api_visibility="private",
     )
+    return choices
 
 
 def _build_bar(library: Library) -> Bar:

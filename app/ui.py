@@ -22,9 +22,12 @@ from app.messages import Message
 from app.rank_events import RankEvents
 from app.rank_tab import build_rank_tab
 from app.session import Sessions
+from app.train_events import TrainEvents
+from app.train_tab import build_train_tab
 from reranker.config import ASSETS
 
 ACCESS_JS = (Path(__file__).parent / "access.js").read_text(encoding="utf-8")
+STYLES = ("studio", "share", "compare", "train")
 MAX_UPLOAD = "64mb"
 CACHE_SECONDS = (3600, 24 * 3600)
 """How often Gradio's own copies of uploads and downloads are looked through, and how old they
@@ -43,15 +46,18 @@ PRIVACY = (
 
 def build_page(library: Library) -> gr.Blocks:
     """The Blocks, not yet served."""
-    events = RankEvents(library, Sessions())
+    sessions = Sessions()
+    events = RankEvents(library, sessions)
     with gr.Blocks(
         title="DeAR Studio", analytics_enabled=False, fill_width=True, delete_cache=CACHE_SECONDS
     ) as page:
         header = gr.HTML(render_header(describe_state(library)), apply_default_css=False)
         with gr.Tabs(elem_classes="main-tabs"):
             with gr.Tab("Rank", id="rank"):
-                build_rank_tab(events)
+                choices = build_rank_tab(events)
             build_compare_tab(events)
+            with gr.Tab("Train", id="train"):
+                build_train_tab(TrainEvents(library, sessions), choices.student)
         gr.HTML(render_note(PRIVACY), apply_default_css=False)
 
         async def follow_warm_up() -> AsyncIterator[str]:
@@ -124,7 +130,7 @@ def open_page(
         mcp_server=True,
         theme=make_theme(),
         js=ACCESS_JS,
-        css_paths=[ASSETS / "css" / name for name in ("studio.css", "share.css", "compare.css")],
+        css_paths=[ASSETS / "css" / f"{name}.css" for name in STYLES],
     )
     answer_in_json(page)
 

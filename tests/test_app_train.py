@@ -1,0 +1,277 @@
+"""The Train tab without a browser: forms become settings, and a job's folder becomes a page."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.html_train import (
+    render_data,
+    render_gain,
+    render_job,
+    render_jobs,
+    render_log,
+    render_off,
+    render_settings_difference,
+)
+from app.library import Library
+from app.session import Sessions
+from app.train_board import Board, JobBoard
+from app.train_events import TrainEvents, is_training_on
+from app.train_facts import compare_adapters, describe_start, list_facts, write_duration
+from app.train_figures import SHOWN_POINTS, draw_progress
+from app.train_options import (
+    OPTIONS,
+    OWN_FILE,
+    Form,
+    Offer,
+    list_differences,
+    list_settings,
+    read_form,
+    write_command,
+)
+from reranker.cli import main
+from reranker.errors import InputError
+from reranker.examples.report import inspect_data
+from reranker.jobs.folder import JobFolder, write_json
+from reranker.jobs.job import Job, create_folder, read_job
+from reranker.jobs.presets import make_settings
+from reranker.jobs.progress import EVALUATION, STEP, ProgressLog
+from reranker.jobs.settings import Stage, TrainingSettings, dump_settings, parse_settings
+from tests.test_app_html import XSS, assert_inert
+
+OFFER = Offer(students=("mini",), sources=("everyday-science",), corpora=("everyday-science",))
+
+
+def fill_form(preset: str, stage: Stage, **changes: object) -> Form:
+    settings = make_settings("paper" if preset == "paper" else "quick", stage)
+    values = list_settings(settings)
+    form = Form(
+        student="mini",
+        stage=stage,
+        preset=preset,
+        source="everyday-science" if stage == "stage1" else OWN_FILE,
+        file="/tmp/x/mine.jsonl",
+        format="tevatron" if stage == "stage1" else "prompts",
+        corpus="",
+        options={option.name: values[option.name] for option in OPTIONS},
+    )
+    return replace(form, **changes)  # type: ignore[arg-type]
+
+
+def write_job(root: Path, settings: TrainingSettings | None = None, status: str = "done") -> Job:
+    """A job's folder as its own writers leave it, after 4 of 4 steps."""
+    folder = create_folder(settings or make_settings("quick", "stage1"), root)
+    log = ProgressLog(folder.progress)
+    write_json(folder.state, {"status": status, "message": f"ended {XSS}", "steps": 4})
+    before, after = {"q1": 0.5, "q2": 0.5, "q3": 1.0}, {"q1": 0.9, "q2": 0.25, "q3": 1.0}
+    folder.evaluations.mkdir()
+    for step, values in ((0, before), (4, after)):
+        mean = sum(values.values()) / 3
+        log.append(
+            EVALUATION, step=step, seconds=1.0, measures={"nDCG@10": mean, "kendall_tau": 0.5}
+        )
+        write_json(folder.evaluations / f"step-{step}.json", {"step": step, "values": values})
+    for step in range(1, 5):
+        log.append(
+            STEP,
+            step=step,
+            parts={"loss": 2.0 / step, "cross_entropy": 1.0 / step, "distillation": 0.1},
+            learning_rate=1e-4,
+            examples_per_second=2.5,
+            tokens_per_second=900.0,
+            memory_bytes=300 * 2**20,
+            seconds=step * 2.0,
+            eta_seconds=8.0 - 2 * step,
+        )
+    log.tell(f"careful {XSS}", level="warning", step=4)
+    write_json(folder.summary, {"best_step": 4, "seconds": 75.0})
+    folder.log.write_text(f"line one\n{XSS}\n", encoding="utf-8")
+    folder.adapter.mkdir()
+    (folder.adapter / "adapter_config.json").write_text("{}")
+    return read_job(folder.path.name, root)
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_an_untouched_form_is_its_preset(preset: str, stage: Stage) -> None:
+    """So every setting in which presets differ has a control."""
+    form = fill_form(preset, stage)
+    wanted = make_settings("paper" if preset == "paper" else "quick", stage)
+    found = read_form(form, OFFER)
+    assert replace(found, data=wanted.data) == wanted
+    assert found.data.format == ("beir" if stage == "stage1" else "prompts")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"student": "/etc"},
+        {"source": "/etc/passwd"},
+        {"source": OWN_FILE, "file": None},
+        {"source": OWN_FILE, "corpus": "/etc"},
+        {"source": OWN_FILE, "format": "dear-cot"},
+        {"preset": "none"},
+    ],
+)
+def test_what_the_server_does_not_offer_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="expected"):
+        read_form(replace(fill_form("quick", "stage1"), **changes), OFFER)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("teacher.weights", "/somewhere"),
+        ("schedule.steps", None),
+        ("schedule.steps", 0),
+        ("lora.dropout", 2.0),
+    ],
+)
+def test_an_impossible_setting_is_refused(name: str, value: object) -> None:
+    form = fill_form("custom", "stage1")
+    with pytest.raises(InputError, match="expected"):
+        read_form(replace(form, options={**form.options, name: value}), OFFER)
+
+
+def test_the_command_shown_makes_the_same_job(capsys: pytest.CaptureFixture[str]) -> None:
+    form = fill_form("custom", "stage1")
+    changes = {"schedule.steps": 7, "objective.main": "ce", "data.allow_leakage": True}
+    settings = read_form(replace(form, options={**form.options, **changes}), OFFER)
+    words = shlex.split(write_command(settings))
+    assert words[:4] == ["python", "-m", "reranker", "train"]
+    assert main(["train", "config", *words[4:]]) == 0
+    assert parse_settings(capsys.readouterr().out) == settings
+    own = read_form(fill_form("quick", "stage1", source=OWN_FILE), OFFER)
+    assert "/tmp/x" not in write_command(own) and "--data mine.jsonl" in write_command(own)
+
+
+def test_every_option_is_a_setting_and_explained() -> None:
+    known = list_settings(TrainingSettings())
+    assert all(option.name in known and option.info.endswith(".") for option in OPTIONS)
+    assert len({option.name for option in OPTIONS}) == len(OPTIONS)
+
+
+def test_a_jobs_figures_are_shown_and_its_text_is_inert(tmp_path: Path) -> None:
+    job = write_job(tmp_path, replace(make_settings("quick", "stage1"), name=XSS))
+    facts = dict(list_facts(job))
+    assert facts["step"] == "4 of 4" and facts["KL"] == "0.1000" and facts["CE"] == "0.2500"
+    assert facts["best dev nDCG@10"] == "0.7167" and facts["nDCG@10 before"] == "0.6667"
+    assert facts["time so far"] == "1 min 15 s" and "time left" not in facts
+    for shown in (
+        render_job(job),
+        render_log(job.folder.joinpath("log.txt").read_text()),
+        render_jobs([job], job.job_id),
+        render_settings_difference([("name", XSS, "b")], (XSS, "other")),
+        render_off(XSS),
+    ):
+        assert_inert(shown)
+    assert 'aria-valuenow="100"' in render_job(job) and "nDCG@10 0.7167" in render_jobs([job], None)
+
+
+def test_old_against_new_adapter_query_by_query(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    found = compare_adapters(job)
+    assert found is not None
+    gain, changes = found
+    assert (gain.wins, gain.ties, gain.losses) == (1, 1, 1)
+    assert gain.difference == pytest.approx(0.05)
+    assert changes == [("q1", 0.5, 0.9), ("q2", 0.5, 0.25)]
+    shown = render_gain(gain, [(XSS, 0.5, 0.9), *changes], describe_start(job))
+    assert "▼ -0.2500" in shown and "1 better, 1 unchanged, 1 worse" in shown
+    assert_inert(shown)
+    write_json(JobFolder(job.folder).summary, {"best_step": None})
+    assert compare_adapters(read_job(job.job_id, tmp_path)) is None
+
+
+def test_curves_hold_every_value(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    figure = draw_progress(job.progress, job.metric)
+    curves = {trace.name: trace for trace in figure.data}
+    assert list(curves["CE"].y) == [1.0, 0.5, pytest.approx(1 / 3), 0.25]
+    assert list(curves["dev nDCG@10"].x) == [0, 4]
+    assert list(curves["learning rate"].y) == [1e-4] * 4
+    assert len({trace.line.dash for trace in figure.data if trace.showlegend is None}) == 2
+    lines = tuple(replace(job.progress.steps[0], step=n) for n in range(3 * SHOWN_POINTS))
+    long = draw_progress(replace(job.progress, steps=lines), job.metric).data[0]
+    assert len(long.x) <= SHOWN_POINTS + 1 and long.x[-1] == lines[-1].step
+
+
+def test_data_reports_name_what_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text(f'{{"query": "{"<b>q"}", "positive": "b", "negative": "c"}}\n<i>broken\n')
+    settings = read_form(fill_form("quick", "stage1", source=OWN_FILE, file=str(file)), OFFER)
+    shown = render_data(inspect_data(settings))
+    assert "1 line cannot be used" in shown and "t.jsonl:2" in shown
+    assert_inert(shown)
+
+
+def test_the_board_follows_the_folder(tmp_path: Path) -> None:
+    events = TrainEvents(Library(), Sessions(), tmp_path)
+    board = JobBoard(events.library, Sessions(), tmp_path)
+    assert board.open().chosen.value is None
+    job = write_job(tmp_path, status="stopped")
+    opened = board.open()
+    assert opened.chosen.value == job.job_id and opened.resume.interactive
+    assert not opened.timer.active and "best dev nDCG@10" in opened.job
+    assert board.follow(job.job_id, opened.seen) == Board()
+    write_json(JobFolder(job.folder).state, {"status": "failed", "message": "", "steps": 4})
+    assert "Failed" in board.follow(job.job_id, opened.seen).job
+    assert "Expected a job that runs" in board.stop(job.job_id).error
+    other = write_job(tmp_path, make_settings("paper", "stage1"))
+    assert "lora.rank" in board.compare_settings(job.job_id, other.job_id)
+    assert "Expected the id of a job" in board.compare_settings("../x", None)
+
+
+def test_a_trained_adapter_is_offered_beside_the_others(tmp_path: Path) -> None:
+    library = Library()
+    job = write_job(tmp_path)
+    before = library.list_profiles()
+    title = library.add_trained(job)
+    (name,) = library.list_profiles().keys() - before.keys()
+    profile = library.list_profiles()[name]
+    assert profile.title == title and profile.stage1.adapter == str(job.folder / "adapter")
+    assert library.list_profiles()["mini"] == before["mini"]
+    running = write_job(tmp_path, status="queued")
+    board = JobBoard(library, Sessions(), tmp_path)
+    (JobFolder(running.folder).adapter / "adapter_config.json").unlink()
+    JobFolder(running.folder).adapter.rmdir()
+    assert "Expected a job that has ended" in board.offer(running.job_id)[0]
+
+
+def test_an_upload_outlives_the_page(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"query": "a", "positive": "b", "negative": "c"}\n')
+    events = TrainEvents(Library(), Sessions(), tmp_path / "jobs")
+    settings = read_form(fill_form("quick", "stage1", source=OWN_FILE, file=str(file)), OFFER)
+    kept = Path(events.keep_upload(settings).data.train)
+    file.unlink()
+    assert kept.is_relative_to(tmp_path / "jobs") and kept.name == "mine.jsonl" and kept.is_file()
+
+
+def test_a_space_does_not_train_unless_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEAR_TRAINING", raising=False)
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert is_training_on()
+    monkeypatch.setenv("SPACE_ID", "someone/page")
+    assert not is_training_on()
+    monkeypatch.setenv("DEAR_TRAINING", "on")
+    assert is_training_on()
+    monkeypatch.setenv("DEAR_TRAINING", "off")
+    monkeypatch.delenv("SPACE_ID")
+    assert not is_training_on()
+
+
+def test_durations() -> None:
+    shown = [write_duration(seconds) for seconds in (0.4, 59.4, 200, 7500)]
+    assert shown == ["0 s", "59 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_settings_that_differ_are_listed() -> None:
+    one = make_settings("quick", "stage1")
+    other = replace(one, seed=4)
+    assert list_differences(one, other) == [("seed", "0", "4")]
+    assert parse_settings(dump_settings(other)) == other
