@@ -146,7 +146,7 @@ def test_no_field_of_a_ranking_reaches_the_page_as_html() -> None:
 @pytest.mark.parametrize("tone", ["info", "error"])
 def test_messages_and_facts_are_escaped(tone: str) -> None:
     assert_inert(render_message(Message(text=XSS, tone=tone)))  # type: ignore[arg-type]
-    assert_inert(render_header(Message(text=XSS)))
+    assert Tags(render_header(Message(text=XSS))).tags == Tags(render_header(Message(text=""))).tags
     assert_inert(render_corpus(XSS, [XSS]))
     assert_inert(escape_label(XSS))
 

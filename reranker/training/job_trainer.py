@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from reranker.jobs.checkpoints import drop_old_checkpoints, seal_checkpoint
-from reranker.jobs.process import measure_memory, measure_peak_memory
+from reranker.jobs.process import measure_memory, measure_peak_memory, release_free_memory
 from reranker.jobs.settings import TrainingSettings
 from reranker.training.adapters import read_best, save_best
 from reranker.training.failures import NotFiniteError
@@ -112,6 +112,7 @@ class JobCallback(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer.prepare_weights()
+        release_free_memory()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One infinite gradient would spoil every weight, and the next checkpoint with them."""
