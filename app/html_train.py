@@ -12,16 +12,18 @@ from app.facts import shorten
 from app.html import escape, render_message, render_note
 from app.messages import Message, Tone, capitalize, count, join_sentences
 from app.train_facts import list_facts, name_job
-from reranker.evaluation.differences import PairedDifference
 from reranker.examples.report import DataReport
 from reranker.jobs.job import Job, Status
 from reranker.jobs.memory import MemoryEstimate
+from reranker.jobs.outcome import Outcome
 
 GIB = 2**30
 LISTED = 40
 """Jobs in the list; older ones stay on the disk and on the command line."""
 SHOWN_PROBLEMS = 8
-PREVIEW_CHARS = 160
+PREVIEW_CHARS, QUERY_CHARS = 160, 110
+LISTED_CHANGES = 200
+LOSS = "loss"
 TONES: dict[Status, Tone] = {
     "queued": "info",
     "preparing": "busy",
@@ -168,38 +170,46 @@ def render_settings_difference(rows: Sequence[tuple[str, str, str]], names: tupl
     return _wrap_table(f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>")
 
 
-def render_gain(
-    gain: PairedDifference, changes: Sequence[tuple[str, float, float]], before: str
-) -> str:
-    """The new adapter against the start, query by query. changes: query, before, after."""
-    i = gain.interval
+def render_gain(outcome: Outcome, before: str) -> str:
+    """The new adapter against the start, query by query."""
+    gain, i = outcome.difference, outcome.difference.interval
+    lower = " (lower is better; a gain is what the loss fell by)" if outcome.metric == LOSS else ""
+    noun = "dev example" if outcome.metric == LOSS else "dev query"
     words = (
-        f"nDCG@10 on {count(i.queries, 'dev query').replace('querys', 'queries')}: "
+        f"{outcome.metric}{lower} on {count(i.queries, noun).replace('querys', 'queries')}: "
         f"{gain.difference:+.4f} ({i.confidence:.0%} interval {i.low:+.4f} to {i.high:+.4f}), "
         f"randomization test p = {gain.randomization.p_value:.3f}."
     )
     tally = f"{gain.wins} better, {gain.ties} unchanged, {gain.losses} worse."
-    rows = "".join(
-        f'<tr><td dir="auto">{escape(shorten(query, 90))}</td><td class="number">{old:.4f}</td>'
-        f'<td class="number">{new:.4f}</td><td class="number {"win" if new > old else "loss"}">'
-        f"{'▲' if new > old else '▼'} {new - old:+.4f}</td></tr>"
-        for query, old, new in changes
-    )
-    heads = '<th>query</th><th class="number">before</th><th class="number">after</th>'
-    heads += '<th class="number">change</th>'
-    table = (
-        f'<details open data-key="gain"><summary>Queries that changed ({len(changes)})</summary>'
-        + _wrap_table(f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>")
-        + "</details>"
-        if changes
-        else ""
-    )
     warning = f'<p class="note">{escape(gain.warning)}.</p>' if gain.warning else ""
     return (
         f'<section class="gain"><h4>New adapter against {escape(before)}</h4>'
-        f"<p>{words}</p><p><b>{tally}</b></p>{warning}"
+        f"<p>{escape(words)}</p><p><b>{tally}</b></p>{warning}"
         '<p class="note">The adapter was chosen on these queries, so its figure is somewhat too '
-        f"good.</p>{table}</section>"
+        f"good.</p>{_render_changes(outcome)}</section>"
+    )
+
+
+def _render_changes(outcome: Outcome) -> str:
+    changes = outcome.changed
+    if not changes:
+        return ""
+    rows = "".join(
+        f'<tr><td dir="auto" title="{escape(c.query_id)}">'
+        f'{escape(shorten(c.text or c.query_id, QUERY_CHARS))}</td><td class="number">'
+        f'{c.before:.4f}</td><td class="number">{c.after:.4f}</td>'
+        f'<td class="number {"win" if c.gain > 0 else "loss"}">'
+        f"{'▲' if c.gain > 0 else '▼'} {c.after - c.before:+.4f}</td></tr>"
+        for c in changes[:LISTED_CHANGES]
+    )
+    heads = '<th>query</th><th class="number">before</th><th class="number">after</th>'
+    heads += '<th class="number">change</th>'
+    rest = len(changes) - LISTED_CHANGES
+    more = render_note(f"{rest} more are in the job's folder.") if rest > 0 else ""
+    return (
+        f'<details open data-key="gain"><summary>What changed ({len(changes)})</summary>'
+        + _wrap_table(f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>")
+        + f"{more}</details>"
     )
 
 

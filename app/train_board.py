@@ -26,7 +26,7 @@ from app.messages import Message, explain_error
 from app.plots import make_plot
 from app.rank_events import SKIP, find_key
 from app.session import Sessions
-from app.train_facts import compare_adapters, describe_start, name_job
+from app.train_facts import describe_start, name_job
 from app.train_figures import draw_progress
 from app.train_options import list_differences
 from reranker.errors import DearError, InputError
@@ -38,6 +38,7 @@ from reranker.jobs.job import (
     resume_job,
     stop_job,
 )
+from reranker.jobs.outcome import is_measured, measure_outcome
 
 OFFERED = (
     "Offered on the Rank tab as “{title}”, in the Student list under Advanced, until this server "
@@ -194,7 +195,8 @@ def _require_adapter(chosen: str | None, root: Path) -> Job:
 
 def _render_gain(job: Job) -> str:
     try:
-        found = compare_adapters(job)
+        if not is_measured(job):
+            return ""
+        return render_gain(measure_outcome(job), describe_start(job))
     except DearError as error:
         return render_message(explain_error(error))
-    return render_gain(*found, describe_start(job)) if found else ""

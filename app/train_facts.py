@@ -1,14 +1,12 @@
 """What the page says of a training job, in plain words and numbers.
 
-Takes a `Job`, returns pairs of text and what its adapter changed. Knows no HTML.
+Takes a `Job`, returns pairs of text. Knows no HTML.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from reranker.evaluation.differences import TIE_TOLERANCE, PairedDifference, compare_pair
-from reranker.jobs.folder import JobFolder, read_json
 from reranker.jobs.job import Job
 
 PART_WORDS = {
@@ -86,26 +84,3 @@ def describe_start(job: Job) -> str:
     if job.settings.lora.start == "student":
         return f"{Path(job.settings.student).name}'s own adapter"
     return "the base without an adapter"
-
-
-def compare_adapters(job: Job) -> tuple[PairedDifference, list[tuple[str, float, float]]] | None:
-    """The best adapter against the start on the job's dev queries: the statistics, and
-    (query_id, before, after) of each query that changed, gains first.
-
-    None where nothing was measured query by query: stage 2, no dev data, or no step yet.
-    Raises InputError when a file of the job is damaged.
-    """
-    best = job.summary.get("best_step")
-    folder = JobFolder(job.folder)
-    before, after = (
-        read_json(folder.evaluations / f"step-{step}.json").get("values", {}) for step in (0, best)
-    )
-    if not best or not before or before.keys() != after.keys():
-        return None
-    gain = compare_pair(after, before, names=("after", "before"))
-    changes = [
-        (query_id, before[query_id], after[query_id])
-        for query_id in before
-        if abs(after[query_id] - before[query_id]) > TIE_TOLERANCE
-    ]
-    return gain, sorted(changes, key=lambda row: row[1] - row[2])

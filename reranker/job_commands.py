@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from reranker.jobs.job import delete_job, list_jobs, read_job, resume_job, stop_job
+from reranker.jobs.outcome import Outcome, is_measured, measure_outcome
 
 
 def add_job_commands(added: Any) -> None:
@@ -57,7 +58,23 @@ def run_jobs_show(options: argparse.Namespace) -> int:
     if job.progress.skipped_lines:
         _print(f"warning\t{job.progress.skipped_lines} lines of progress could not be read")
     _print(json.dumps(job.summary, indent=1))
+    if job.ended and is_measured(job):
+        _print_outcome(measure_outcome(job))
     return 0
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    gain, interval = outcome.difference, outcome.difference.interval
+    _print(
+        f"gain\t{outcome.metric} {gain.difference:+.4f} [{interval.low:+.4f}, "
+        f"{interval.high:+.4f}], p {gain.randomization.p_value:.3f}, {gain.wins} better, "
+        f"{gain.ties} unchanged, {gain.losses} worse"
+    )
+    for change in outcome.changed:
+        _print(
+            f"{change.query_id}\t{change.before:.4f}\t{change.after:.4f}\t"
+            f"{' '.join(change.text.split())}"
+        )
 
 
 def run_jobs_stop(options: argparse.Namespace) -> int:

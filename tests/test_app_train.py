@@ -21,7 +21,7 @@ from app.library import Library
 from app.session import Sessions
 from app.train_board import Board, JobBoard
 from app.train_events import TrainEvents, is_training_on
-from app.train_facts import compare_adapters, describe_start, list_facts, write_duration
+from app.train_facts import describe_start, list_facts, write_duration
 from app.train_figures import SHOWN_POINTS, draw_progress
 from app.train_options import (
     OPTIONS,
@@ -38,6 +38,7 @@ from reranker.errors import InputError
 from reranker.examples.report import inspect_data
 from reranker.jobs.folder import JobFolder, write_json
 from reranker.jobs.job import Job, create_folder, read_job
+from reranker.jobs.outcome import is_measured, measure_outcome
 from reranker.jobs.presets import make_settings
 from reranker.jobs.progress import EVALUATION, STEP, ProgressLog
 from reranker.jobs.settings import Stage, TrainingSettings, dump_settings, parse_settings
@@ -174,17 +175,13 @@ def test_a_jobs_figures_are_shown_and_its_text_is_inert(tmp_path: Path) -> None:
 
 def test_old_against_new_adapter_query_by_query(tmp_path: Path) -> None:
     job = write_job(tmp_path)
-    found = compare_adapters(job)
-    assert found is not None
-    gain, changes = found
-    assert (gain.wins, gain.ties, gain.losses) == (1, 1, 1)
-    assert gain.difference == pytest.approx(0.05)
-    assert changes == [("q1", 0.5, 0.9), ("q2", 0.5, 0.25)]
-    shown = render_gain(gain, [(XSS, 0.5, 0.9), *changes], describe_start(job))
+    write_json(JobFolder(job.folder).queries, {"q1": XSS, "q2": "why do tides turn?"})
+    shown = render_gain(measure_outcome(job), describe_start(job))
     assert "▼ -0.2500" in shown and "1 better, 1 unchanged, 1 worse" in shown
+    assert "why do tides turn?" in shown and "q3" not in shown
     assert_inert(shown)
     write_json(JobFolder(job.folder).summary, {"best_step": None})
-    assert compare_adapters(read_job(job.job_id, tmp_path)) is None
+    assert not is_measured(read_job(job.job_id, tmp_path))
 
 
 def test_curves_hold_every_value(tmp_path: Path) -> None:

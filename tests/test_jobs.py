@@ -37,7 +37,7 @@ from reranker.jobs.job import (
     resume_job,
     stop_job,
 )
-from reranker.jobs.outcome import compare_settings, measure_outcome
+from reranker.jobs.outcome import is_measured, measure_outcome
 from reranker.jobs.presets import PRESETS, make_settings
 from reranker.jobs.process import ProcessIdentity, identify_process, is_running
 from reranker.jobs.progress import EVALUATION, RESUME, STEP, ProgressLog, read_progress
@@ -407,16 +407,30 @@ def test_the_outcome_counts_wins_and_losses(folder: JobFolder) -> None:
     after = before | {"q1": 0.9, "q2": 0.7, "q3": 0.1}
     for step, values in ((0, before), (20, after)):
         write_json(folder.evaluations / f"step-{step}.json", {"values": values})
+    write_json(folder.queries, {"q1": "why tides?"})
     write_json(folder.summary, {"best_step": 20})
-    outcome = measure_outcome(read_job(job_id, root))
-    assert (outcome.step, outcome.wins, outcome.losses) == (20, 2, 1)
-    assert outcome.changes[0].query_id == "q1" and outcome.changes[-1].query_id == "q3"
-    assert outcome.difference.estimate == pytest.approx(0.2 / 12)
-    assert outcome.significance.difference == pytest.approx(0.2 / 12)
+    job = read_job(job_id, root)
+    outcome = measure_outcome(job)
+    gain = outcome.difference
+    assert is_measured(job) and (outcome.step, outcome.metric) == (20, "nDCG@10")
+    assert (gain.wins, gain.ties, gain.losses) == (2, 9, 1)
+    assert gain.difference == pytest.approx(0.2 / 12)
+    assert [c.query_id for c in outcome.changed] == ["q1", "q2", "q3"]
+    first = outcome.changes[0]
+    assert first.text == "why tides?" and first.gain == pytest.approx(0.4)
+    assert outcome.changes[-1].text == ""
 
 
-def test_settings_are_compared_by_name() -> None:
-    settings = make_settings("quick", "stage1")
-    other = override_settings(settings, {"schedule.steps": "9", "seed": "2"})
-    assert compare_settings(settings, settings) == {}
-    assert compare_settings(settings, other) == {"schedule.steps": (60, 9), "seed": (0, 2)}
+def test_a_loss_that_falls_is_a_gain(tmp_path: Path) -> None:
+    folder = create_folder(make_settings("quick", "stage2"), tmp_path)
+    folder.evaluations.mkdir()
+    for step, values in ((0, {"a": 2.0, "b": 1.0}), (4, {"a": 1.5, "b": 1.25})):
+        write_json(folder.evaluations / f"step-{step}.json", {"values": values})
+    write_json(folder.summary, {"best_step": 4})
+    outcome = measure_outcome(read_job(folder.path.name, tmp_path))
+    assert outcome.metric == "loss" and outcome.difference.difference == pytest.approx(0.125)
+    assert (outcome.difference.wins, outcome.difference.losses) == (1, 1)
+    assert [(c.query_id, c.before, c.after, c.gain) for c in outcome.changes] == [
+        ("a", 2.0, 1.5, 0.5),
+        ("b", 1.0, 1.25, -0.25),
+    ]

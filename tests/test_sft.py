@@ -13,6 +13,7 @@ from reranker.errors import InputError
 from reranker.examples.record import Message, TextExample
 from reranker.jobs.folder import JobFolder
 from reranker.jobs.job import create_folder, read_job
+from reranker.jobs.outcome import measure_outcome
 from reranker.jobs.settings import (
     DataSettings,
     LoraSettings,
@@ -130,6 +131,9 @@ def test_a_chat_student_learns_dear_cot(
     job = read_job(folder.path.name, tmp_path)
     losses = [e.measures["loss"] for e in job.progress.evaluations]
     assert losses[0] > losses[-1] and job.metric == "loss" and job.best == min(losses[1:])
+    outcome = measure_outcome(job)
+    assert outcome.difference.wins == len(outcome.changes) > 1
+    assert all(change.text for change in outcome.changes)
     student = load_student(str(two_base_student), stage2_adapter=str(folder.adapter))
     assert student.reader is not None
     config = json.loads((folder.adapter / "adapter_config.json").read_text())

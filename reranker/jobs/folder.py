@@ -79,6 +79,14 @@ class JobFolder:
         return self.path / "evaluations"
 
     @property
+    def queries(self) -> Path:
+        return self.evaluations / "queries.json"
+
+    @property
+    def offered(self) -> Path:
+        return self.path / "offered.json"
+
+    @property
     def best(self) -> Path:
         return self.path / "best"
 

@@ -119,6 +119,7 @@ def build_distillation(
     evaluate = None
     if data.dev:
         reporter.tell("asks the teacher about the dev queries" if teacher else "reads dev queries")
+        reporter.keep_queries({dev.query.query_id: dev.query.text for dev in data.dev})
         meter = DevMeter(data.dev, teacher)
         evaluate = _make_evaluation(meter, stage1, tokenizer.tokenizer)
     plan = JobPlan(

@@ -67,6 +67,12 @@ class Reporter:
             write_json(self.folder.evaluations / f"step-{step}.json", record)
             self._log.append(EVALUATION, step=step, measures=measures, seconds=seconds)
 
+    def keep_queries(self, texts: dict[str, str]) -> None:
+        """What each dev query asks, by its id, for whoever reads its values."""
+        if self.main:
+            self.folder.evaluations.mkdir(exist_ok=True)
+            write_json(self.folder.queries, texts)
+
     def summarize(self, **figures: Any) -> None:
         """Adds figures to summary.json."""
         if self.main:

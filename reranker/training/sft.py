@@ -6,7 +6,7 @@ rendered by their own template; students that read digests learn prompts rendere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from reranker.training.packing import IGNORED, TokenizedExample, tokenize_exampl
 from reranker.training.reporter import Reporter
 
 DEV_LOSS = "loss"
+SHOWN_CHARS = 300
+"""Of a dev example's prompt, kept for whoever reads its loss."""
 
 
 class SftTrainer(JobTrainer):
@@ -99,7 +101,9 @@ def build_sft(
     weights = resolve_weights(stage2.base, profile.folder)
     tokenizer = load_tokenizer(weights)
     train, left_out = tokenize_texts(tokenizer, data.train, settings.max_tokens)
-    dev, dev_left_out = tokenize_texts(tokenizer, data.dev, settings.max_tokens)
+    dev, dev_left_out = _name_dev(tokenizer, data.dev, settings.max_tokens)
+    if dev:
+        reporter.keep_queries({name: shown for name, (shown, _) in dev.items()})
     if left_out + dev_left_out:
         reporter.tell(
             f"{left_out + dev_left_out} examples are longer than {settings.max_tokens} tokens and "
@@ -122,7 +126,7 @@ def build_sft(
         reporter=reporter,
         base=stage2.base,
         steps=steps,
-        evaluate=_make_evaluation(dev, collator) if dev else None,
+        evaluate=_make_evaluation({n: e for n, (_, e) in dev.items()}, collator) if dev else None,
         is_stopped=is_stopped,
     )
     return SftTrainer(
@@ -147,6 +151,19 @@ def tokenize_texts(
         else:
             kept.append(tokenized)
     return kept, left_out
+
+
+def _name_dev(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[TextExample], max_tokens: int
+) -> tuple[dict[str, tuple[str, TokenizedExample]], int]:
+    """name -> (what is asked, example) of those that are not too long, and how many are."""
+    named = {}
+    for number, example in enumerate(examples, start=1):
+        kept, _ = tokenize_texts(tokenizer, [example], max_tokens)
+        asked = example.messages[-1].content if example.messages else example.prompt
+        if kept:
+            named[f"dev-{number}"] = (asked[:SHOWN_CHARS], kept[0])
+    return named, len(examples) - len(named)
 
 
 def render_example(tokenizer: PreTrainedTokenizerBase, example: TextExample) -> tuple[str, str]:
@@ -215,20 +232,23 @@ def _load_trainable(
 
 
 def _make_evaluation(
-    dev: Sequence[TokenizedExample], collator: TextCollator
+    dev: Mapping[str, TokenizedExample], collator: TextCollator
 ) -> Callable[[Trainer], Evaluation]:
-    """Mean loss per answer token of the dev examples, one at a time."""
+    """Mean loss per answer token over all dev examples, and of each; one at a time."""
 
     def evaluate(trainer: Trainer) -> Evaluation:
         model = trainer.model_wrapped if trainer.is_fsdp_enabled else trainer.model
         total, tokens = 0.0, 0
-        for example in dev:
+        values = {}
+        for name, example in dev.items():
             batch = {k: v.to(trainer.args.device) for k, v in collator([example]).items()}
             count = len(example.ids) - max(1, example.learn_from)
             with torch.inference_mode():
-                total += float(model(**batch).loss) * count
+                values[name] = float(model(**batch).loss)
+            total += values[name] * count
             tokens += count
         loss = total / max(1, tokens)
-        return Evaluation(value=-loss, measures={DEV_LOSS: loss}, detail={"tokens": tokens})
+        detail = {"tokens": tokens, "values": values}
+        return Evaluation(value=-loss, measures={DEV_LOSS: loss}, detail=detail)
 
     return evaluate
