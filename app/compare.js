@@ -1,9 +1,10 @@
 // Runs once for the list of queries of a comparison (element, trigger, watch come from gr.HTML).
 // Whatever stands for a query (a button of the list, a bar or dot of a chart, previous and next)
-// asks the server for it by one event, "click" with {query_id}. What is selected is marked in the
-// charts here, without asking again.
+// asks the server for it by one event, "click" with {query_id}. A remark on a query is sent by
+// another, "edit". What is selected is marked in the charts here, without asking again.
 const panel = document.querySelector("#cmp-results");
 const known = new WeakSet();
+let moved = ""; // which button led to the next query: it is drawn again, and keeps the focus
 
 const current = () => panel.querySelector(".cmp-query")?.dataset.query || "";
 
@@ -60,7 +61,27 @@ panel.addEventListener("click", ({ target }) => {
   const picture = target.closest("[data-picture]");
   if (picture) return save(picture);
   const button = target.closest("button[data-query]");
-  if (button && !button.disabled) choose(button.dataset.query);
+  if (!button || button.disabled) return;
+  moved = button.dataset.move || "";
+  choose(button.dataset.query);
+});
+
+panel.addEventListener("change", ({ target }) => {
+  const form = target.closest(".cmp-remark");
+  if (!form) return;
+  const { marked, tags, comment } = form.elements;
+  trigger("edit", {
+    query_id: form.dataset.query,
+    marked: marked.checked,
+    tags: tags.value,
+    comment: comment.value,
+  });
+});
+
+panel.addEventListener("submit", (event) => {
+  if (!event.target.closest(".cmp-remark")) return;
+  event.preventDefault();
+  document.activeElement.blur();
 });
 
 function save({ dataset }) {
@@ -75,12 +96,17 @@ function save({ dataset }) {
   );
 }
 
+const TYPING =
+  "input:not([type=checkbox]), textarea, select, [role=tab], [role=listbox], .cmp-scroll";
 const KEYS = { j: "next", ArrowRight: "next", k: "previous", ArrowLeft: "previous" };
 
 document.addEventListener("keydown", (event) => {
   const move = KEYS[event.key];
-  if (!move || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (event.target.closest("input, textarea, select, [role=tab], [role=listbox], .cmp-scroll")) {
+  if ((!move && event.key !== "m") || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.target.closest(TYPING)) return;
+  if (event.key === "m") {
+    const box = panel.querySelector(".cmp-mark input");
+    if (box?.offsetParent) box.click();
     return;
   }
   const button = panel.querySelector(`.cmp-move [data-move="${move}"]`);
@@ -93,6 +119,8 @@ new MutationObserver(() => {
   listCharts().forEach(adopt);
   if (element.dataset.shown === current()) return;
   element.dataset.shown = current();
+  if (moved) panel.querySelector(`.cmp-move [data-move="${moved}"]`)?.focus();
+  moved = "";
   markList();
   listCharts().forEach(mark);
 }).observe(panel, { childList: true, subtree: true });

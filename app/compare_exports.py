@@ -31,7 +31,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> dict[str, Path]:
         paths[key] = folder / name
         paths[key].write_text(export_table(comparison.table, form), encoding="utf-8", newline="")
     paths["queries_csv"] = folder / QUERIES_FILE
-    rows = export_contrasts(comparison.list_rows())
+    comments = {query_id: remark.comment for query_id, remark in comparison.remarks.items()}
+    rows = export_contrasts(comparison.list_rows(), comments)
     paths["queries_csv"].write_text(rows, encoding="utf-8", newline="")
     return paths
 

@@ -1,4 +1,7 @@
-"""The Compare tab: arranges its controls and joins them to their events. Decides nothing."""
+"""The Compare tab: arranges its controls and joins them to their events. Decides nothing.
+
+What runs come from is arranged in app/compare_inputs.py.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from app.api import RANK_QUEUE
-from app.compare_events import CompareEvents, CompareScreen
-from app.comparison import DEFAULT_MEASURES
+from app.compare_events import CompareEvents
+from app.compare_inputs import COMPARE_QUEUE, QUIET, WORK, build_inputs, join_inputs
+from app.compare_screen import CompareScreen
+from app.compare_walk import WalkEvents
+from app.comparison import DEFAULT_MEASURES, MAX_MEASURES_CHARS
 from app.html_compare import render_compare_intro, render_pictures
 from app.rank_events import RankEvents
 
@@ -18,107 +23,76 @@ ORDERS = [("most disagreement first", "contrast"), ("greatest gain first", "delt
           ("by query_id", "query")]  # fmt: skip
 EFFECTS = [("all queries", "all"), ("where it gained", "gained"), ("where it lost", "lost"),
            ("unchanged", "same")]  # fmt: skip
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-WORK: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-COMPARE_QUEUE: dict[str, Any] = {"concurrency_id": "compare", "concurrency_limit": 1}
-"""Comparisons have a queue of their own: they need no student and no GPU."""
-
-
-class Inputs(NamedTuple):
-    runs: Any
-    qrels: Any
-    texts: Any
-    measures: Any
-    compare: Any
-    files_error: Any
-    example: Any
-    stop: Any
-    example_status: Any
-    history: Any
-    compare_history: Any
-    history_error: Any
+BOUNDS = (("min-delta", "Difference from"), ("max-delta", "to"), ("min-words", "Words from"),
+          ("max-words", "to"), ("min-judged", "Judged at least (%)"))  # fmt: skip
+DOWNLOADS = (("Table (CSV)", "csv"), ("Table (Markdown)", "markdown"), ("Table (LaTeX)", "latex"),
+             ("Queries (CSV)", "queries-csv"), ("Runs (TREC, zip)", "runs-zip"))  # fmt: skip
 
 
 class WalkControls(NamedTuple):
+    """What is walked through, in the order `WalkEvents.walk` takes it."""
+
     order: Any
-    text: Any
     effect: Any
+    text: Any
+    label: Any
+    min_delta: Any
+    max_delta: Any
+    min_words: Any
+    max_words: Any
+    min_judged: Any
+
+
+class Front(NamedTuple):
+    """What a comparison is about."""
+
+    first: Any
+    second: Any
+    measures: Any
 
 
 def build_compare_tab(rank_events: RankEvents) -> None:
     """Adds the tab to the Tabs that are being built."""
     events = CompareEvents(rank_events)
     with gr.Tab("Compare", id="compare") as tab:
-        inputs = _build_inputs()
+        inputs = build_inputs()
         intro = _html(render_compare_intro(), elem_id="cmp-intro")
         with gr.Column(visible=False, elem_id="cmp-results") as results:
             report = _html(elem_id="cmp-report")
             with gr.Column() as body:
-                screen, walk = _build_body(intro, results, report, body)
-    _join(events, tab, inputs, screen, walk)
-
-
-def _build_inputs() -> Inputs:
-    with gr.Row(elem_classes="cmp-files"):
-        runs = gr.File(
-            label="Runs: 2 to 8 TREC files (.gz too) or saved traces",
-            file_count="multiple", height=130, elem_id="cmp-runs", scale=2, min_width=260,
-        )  # fmt: skip
-        qrels = gr.File(label="Qrels: TREC or BEIR", height=130, elem_id="cmp-qrels", min_width=200)
-        texts = gr.File(
-            label="Texts, if you have them: topics or candidates (.jsonl)",
-            height=130, elem_id="cmp-texts", min_width=200,
-        )  # fmt: skip
-    with gr.Row(elem_classes="bar cmp-bar"):
-        measures = gr.Textbox(
-            DEFAULT_MEASURES,
-            label="Measures: differences are about the first",
-            max_lines=1,
-            max_length=200,
-            scale=3,
-            min_width=220,
-            elem_id="cmp-measures",
-        )
-        compare = gr.Button("Compare", variant="primary", scale=0, min_width=110, elem_id="cmp-go")
-        example = gr.Button(
-            "Compare BM25 with stage 1", scale=0, min_width=220, elem_id="cmp-example"
-        )
-        stop = gr.Button("Stop", scale=0, min_width=80, interactive=False, elem_id="cmp-stop")
-    files_error = _html(elem_id="cmp-files-error")
-    example_status = _html(elem_id="cmp-example-status")
-    with gr.Accordion("Rankings of this page", open=False):
-        history = gr.Dropdown(
-            [],
-            multiselect=True,
-            label="Rankings made or opened on the Rank tab",
-            info="Each becomes runs: BM25, stage 1, stage 2. Those of a bundled corpus's own "
-            "queries are measured by its judgements.",
-            elem_id="cmp-history",
-        )
-        compare_history = gr.Button("Compare these", size="sm", elem_id="cmp-history-go")
-        history_error = _html(elem_id="cmp-history-error")
-    return Inputs(
-        runs, qrels, texts, measures, compare, files_error, example, stop, example_status,
-        history, compare_history, history_error,
+                front, overview = _build_overview()
+                walk, queries = _build_queries()
+                files = _build_downloads()
+    screen = CompareScreen(
+        intro=intro, results=results, report=report, body=body, first=front.first,
+        second=front.second, label=walk.label, **overview, **queries, **files,
     )  # fmt: skip
+    join_inputs(events, tab, inputs, screen, front.measures)
+    _join_walk(WalkEvents(events.screens), screen, front, walk)
 
 
-def _build_body(
-    intro: Any, results: Any, report: Any, body: Any
-) -> tuple[CompareScreen, WalkControls]:
+def _build_overview() -> tuple[Front, dict[str, Any]]:
     with gr.Row(elem_classes="cmp-choices"):
         first = gr.Dropdown([], label="Baseline", elem_id="cmp-first", min_width=150)
         second = gr.Dropdown([], label="Set beside it", elem_id="cmp-second", min_width=150)
-    choice_error = _html(elem_id="cmp-choice-error")
-    table = _html(elem_id="cmp-table")
-    failures = _html(elem_id="cmp-failures")
+        measures = gr.Textbox(
+            DEFAULT_MEASURES, label="Measures: differences are about the first", max_lines=1,
+            max_length=MAX_MEASURES_CHARS, min_width=220, elem_id="cmp-measures",
+        )  # fmt: skip
+    parts = {
+        "choice_error": _html(elem_id="cmp-choice-error"),
+        "table": _html(elem_id="cmp-table"),
+        "failures": _html(elem_id="cmp-failures"),
+    }
     with gr.Row():
         with gr.Column(min_width=300):
-            deltas = gr.Plot(show_label=False, container=False, elem_classes="chart cmp-deltas")
-            _html(render_pictures("cmp-deltas", "the differences by query"))
+            parts["deltas"] = _plot("cmp-deltas", "the differences by query")
         with gr.Column(min_width=300):
-            spread = gr.Plot(show_label=False, container=False, elem_classes="chart cmp-spread")
-            _html(render_pictures("cmp-spread", "the values of every query"))
+            parts["spread"] = _plot("cmp-spread", "the values of every query")
+    return Front(first, second, measures), parts
+
+
+def _build_queries() -> tuple[WalkControls, dict[str, Any]]:
     with gr.Row(elem_classes="cmp-choices"):
         order = gr.Dropdown(ORDERS, value="contrast", label="Queries, in which order",
                             elem_id="cmp-order", min_width=150)  # fmt: skip
@@ -126,80 +100,72 @@ def _build_body(
                              min_width=150)  # fmt: skip
         text = gr.Textbox(label="With these words", max_lines=1, max_length=200,
                           elem_id="cmp-text", min_width=150)  # fmt: skip
+        label = gr.Dropdown([("any", "")], value="", label="Marked or tagged",
+                            elem_id="cmp-label", min_width=150)  # fmt: skip
+    with gr.Accordion("Filter by difference, length and judged share", open=False):
+        with gr.Row(elem_classes="cmp-choices"):
+            bounds = [
+                gr.Number(None, label=words, elem_id=f"cmp-{name}", min_width=110,
+                          precision=0 if "delta" not in name else None)
+                for name, words in BOUNDS
+            ]  # fmt: skip
+    parts = {"walk_error": _html(elem_id="cmp-walk-error")}
     with gr.Row(elem_classes="split cmp-split"):
         with gr.Column(scale=3, min_width=280):
-            queries = _html(elem_id="cmp-queries", js_on_load=COMPARE_JS)
+            parts["queries"] = _html(elem_id="cmp-queries", js_on_load=COMPARE_JS)
         with gr.Column(scale=7, min_width=320):
-            detail = _html(elem_id="cmp-detail")
-            flow = gr.Plot(show_label=False, container=False, elem_classes="chart cmp-flow")
-            _html(render_pictures("cmp-flow", "the ranks in each run"))
-    with gr.Row(elem_classes="downloads"):
-        files = [
-            gr.DownloadButton(label, size="sm", interactive=False, elem_id=f"cmp-{name}")
-            for label, name in (
-                ("Table (CSV)", "csv"),
-                ("Table (Markdown)", "markdown"),
-                ("Table (LaTeX)", "latex"),
-                ("Queries (CSV)", "queries-csv"),
-                ("Runs (TREC, zip)", "runs-zip"),
+            parts["shown"] = gr.Dropdown(
+                [], multiselect=True, label="Runs side by side", elem_id="cmp-shown"
             )
+            parts["detail"] = _html(elem_id="cmp-detail")
+            parts["flow"] = _plot("cmp-flow", "the ranks in each run")
+    return WalkControls(order, effect, text, label, *bounds), parts
+
+
+def _build_downloads() -> dict[str, Any]:
+    with gr.Row(elem_classes="downloads"):
+        buttons = [
+            gr.DownloadButton(label, size="sm", interactive=False, elem_id=f"cmp-{name}")
+            for label, name in DOWNLOADS
         ]
-    screen = CompareScreen(
-        intro, results, report, body, first, second, choice_error, table, deltas, spread,
-        failures, queries, detail, flow, *files,
-    )  # fmt: skip
-    return screen, WalkControls(order, text, effect)
+    names = ("table_csv", "table_markdown", "table_latex", "queries_csv", "runs_zip")
+    return dict(zip(names, buttons, strict=True))
 
 
-def _join(
-    events: CompareEvents, tab: Any, inputs: Inputs, screen: CompareScreen, walk: WalkControls
-) -> None:
-    tab.select(events.list_history, None, inputs.history, queue=False, **QUIET)
+def _join_walk(events: WalkEvents, screen: CompareScreen, front: Front, walk: WalkControls) -> None:
     gr.on(
-        [inputs.compare.click, inputs.measures.submit],
-        events.compare_files,
-        [inputs.runs, inputs.qrels, inputs.texts, inputs.measures],
-        [inputs.files_error, *screen],
-        show_progress_on=inputs.files_error,
-        **WORK,
-        **COMPARE_QUEUE,
-    )
-    inputs.example.click(
-        events.compare_example,
-        inputs.measures,
-        [inputs.example_status, inputs.stop, *screen],
-        show_progress_on=inputs.example_status,
-        **WORK,
-        **RANK_QUEUE,
-    )
-    inputs.stop.click(events.stop_example, None, inputs.example_status, queue=False, **QUIET)
-    inputs.compare_history.click(
-        events.compare_history,
-        [inputs.history, inputs.measures],
-        [inputs.history_error, *screen],
-        show_progress_on=inputs.history_error,
-        **WORK,
-        **COMPARE_QUEUE,
-    )
-    gr.on(
-        [screen.first.input, screen.second.input],
+        [front.first.input, front.second.input, front.measures.submit],
         events.change,
-        [screen.first, screen.second, inputs.measures],
+        list(front),
         list(screen),
         show_progress_on=screen.table,
         **WORK,
         **COMPARE_QUEUE,
     )
+    typed = [walk.text, *walk[WalkControls._fields.index("min_delta") :]]
     gr.on(
-        [walk.order.input, walk.effect.input, walk.text.submit, walk.text.blur],
+        [
+            *(control.input for control in (walk.order, walk.effect, walk.label)),
+            *(event for control in typed for event in (control.submit, control.blur)),
+        ],
         events.walk,
         list(walk),
         list(screen),
         **QUIET,
     )
-    screen.queries.click(
-        events.select, None, [screen.detail, screen.flow], trigger_mode="always_last", **QUIET
+    query = [screen.detail, screen.flow]
+    screen.shown.input(events.choose_shown, screen.shown, query, **QUIET)
+    screen.queries.click(events.select, None, query, trigger_mode="always_last", **QUIET)
+    screen.queries.edit(
+        events.remark, None, list(screen), trigger_mode="multiple", queue=False, **QUIET
     )
+
+
+def _plot(name: str, what: str) -> Any:
+    """A chart with buttons that save it as a picture."""
+    plot = gr.Plot(show_label=False, container=False, elem_classes=f"chart {name}")
+    _html(render_pictures(name, what))
+    return plot
 
 
 def _html(value: str = "", **options: Any) -> Any:

@@ -29,8 +29,9 @@ KIND_WORDS = {
 def render_compare_intro() -> str:
     """What this tab is for, before anything was compared."""
     return (
-        '<div class="intro"><p>Choose two to eight TREC runs and their qrels, or press '
-        "<b>Compare BM25 with stage 1</b> to see an example made here. "
+        '<div class="intro"><p>Choose two to eight TREC runs (.gz too) or saved traces, and their '
+        "qrels (TREC or BEIR); topics or a candidate file (.jsonl) add the texts. Or let systems "
+        "rank a collection now. "
         "You will see which run is better by how much and how surely, the queries they disagree on "
         "most, and each of these side by side.</p></div>"
     )

@@ -6,10 +6,13 @@ its buttons life. Knows no component and no session.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from app.comparison import Comparison
 from app.facts import VERDICT_WORDS, shorten
 from app.html import escape, highlight
+from app.messages import count
+from app.remarks import MARKED, MAX_COMMENT_CHARS, MAX_TAGS_CHARS, Remark
 from reranker.evaluation.contrast import QueryContrast
 from reranker.evaluation.drilldown import PassageRow, QueryView
 
@@ -18,6 +21,7 @@ LISTED = 200
 SHOWN_RANKS = 20
 SHOWN_CHARS = 1_500
 NAME_CHARS = 80
+UNRANKED_CHARS = 300
 
 
 def render_contrasts(
@@ -30,31 +34,70 @@ def render_contrasts(
     cut = f", the first {LISTED} are listed" if len(rows) > LISTED else ""
     return (
         f'<p class="note">{len(rows)} of {total} queries{cut}. J and K, or the arrow keys, walk '
-        f'through them.</p><ol class="cmp-list">{shown}</ol>'
+        f'through them, M marks.</p><ol class="cmp-list">{shown}</ol>'
     )
 
 
-def render_query_view(view: QueryView, values: Mapping[str, float], measure: str) -> str:
-    """A query under all runs, each a column. values: run -> measure."""
+def render_query_view(comparison: Comparison, query_id: str) -> str:
+    """A query under the shown runs, each a column, and the form for a remark on it.
+
+    Raises InputError for a query that is not compared.
+    """
+    view, row = comparison.view(query_id), comparison.find_row(query_id)
     columns = "".join(
-        _render_column(view, name, values.get(name, 0.0), measure) for name in view.runs
+        _render_column(view, name, row.values[name], comparison.measure, comparison.first)
+        for name in view.runs
     )
-    unranked = [row for row in view.rows if not row.ranks]
-    lost = ""
-    if unranked:
-        names = ", ".join(_name(row) for row in unranked[:5])
-        lost = (
-            f'<p class="note">{view.unranked} relevant passages are in no run: '
-            f"{escape(names)}{'…' if view.unranked > 5 else ''}</p>"
-        )
     return (
         f'<section class="cmp-query" data-query="{escape(view.query_id)}" tabindex="-1" '
         f'aria-label="One query side by side"><div class="cmp-move">'
         f"{_render_move('Previous', view.previous, 'K')}{_render_move('Next', view.next, 'J')}"
         f'</div><h3 dir="auto">{escape(view.text or view.query_id)} '
         f'<span class="doc-id">{escape(view.query_id)}</span></h3>'
+        f"{render_effect(comparison, query_id)}"
+        f"{render_remark_form(query_id, comparison.remarks.get(query_id, Remark()))}"
         f'<div class="cmp-columns" role="region" aria-label="Runs side by side" tabindex="0">'
-        f"{columns}</div>{lost}</section>"
+        f"{columns}</div>{render_unranked(view)}</section>"
+    )
+
+
+def render_effect(comparison: Comparison, query_id: str) -> str:
+    """Whether the second run helped this query, and what it cost."""
+    found = comparison.find_effect(query_id)
+    words = {"helped": "Yes", "hurt": "No, it hurt", "same": "It changed nothing"}
+    cost = "" if found.seconds is None else f" It took {found.seconds:.2f} s more."
+    told = (
+        f"{words[found.effect]}: {comparison.measure} {found.before:.4f} by {comparison.first}, "
+        f"{found.after:.4f} by {comparison.second} ({found.delta:+.4f}).{cost}"
+    )
+    asked = f"Did {comparison.second} help here?"
+    return f'<p class="cmp-effect"><b>{escape(asked)}</b> {escape(told)}</p>'
+
+
+def render_remark_form(query_id: str, remark: Remark) -> str:
+    """Mark, tags and comment of one query; app/compare.js sends what changes."""
+    checked = " checked" if remark.marked else ""
+    return (
+        f'<form class="cmp-remark" data-query="{escape(query_id)}">'
+        f'<label class="cmp-mark"><input type="checkbox" name="marked"{checked}> Mark '
+        "<kbd>M</kbd></label>"
+        f'<label>Tags <input type="text" name="tags" maxlength="{MAX_TAGS_CHARS}" '
+        f'placeholder="between commas" value="{escape(", ".join(remark.tags))}"></label>'
+        f'<label class="cmp-comment">Comment <textarea name="comment" rows="1" '
+        f'maxlength="{MAX_COMMENT_CHARS}">{escape(remark.comment)}</textarea></label></form>'
+    )
+
+
+def render_unranked(view: QueryView) -> str:
+    """Which relevant passages no run has; "" where every one is in some run."""
+    if not view.unranked:
+        return ""
+    names = ", ".join(_name(row) for row in view.rows if not row.ranks)
+    counted = count(view.unranked, "relevant passage")
+    verb = "is" if view.unranked == 1 else "are"
+    return (
+        f'<p class="note">{counted} {verb} in none of these runs: '
+        f"{escape(shorten(names, UNRANKED_CHARS))}</p>"
     )
 
 
@@ -62,14 +105,24 @@ def _render_contrast(row: QueryContrast, first: str, second: str, selected: str)
     current = ' aria-current="true"' if row.query_id == selected else ""
     sign = "gain" if row.delta > 0 else "loss" if row.delta < 0 else "even"
     arrow = {"gain": "▲", "loss": "▼", "even": "="}[sign]
+    flag = _render_flag(row.tags)
     facts = f"{row.values[first]:.2f} → {row.values[second]:.2f}, agreement {row.rbo:.2f}"
     return (
         f'<li><button type="button" data-query="{escape(row.query_id)}"{current}>'
-        f'<span class="cmp-text" dir="auto">{escape(shorten(row.text or row.query_id, 120))}</span>'
+        f'<span class="cmp-text" dir="auto">{flag}'
+        f"{escape(shorten(row.text or row.query_id, 120))}</span>"
         f'<span class="cmp-delta {sign}">{arrow} {row.delta:+.4f}</span>'
         f'<span class="cmp-facts">{escape(row.query_id)} · {facts}, '
         f"judged {row.judged:.0%}</span></button></li>"
     )
+
+
+def _render_flag(labels: Sequence[str]) -> str:
+    """What a person put to the query, as one sign with words."""
+    if not labels:
+        return ""
+    sign = "★" if MARKED in labels else "✎"
+    return f'<span class="cmp-flag" title="{escape(", ".join(labels))}">{sign}</span> '
 
 
 def _render_move(word: str, query_id: str, key: str) -> str:
@@ -80,10 +133,10 @@ def _render_move(word: str, query_id: str, key: str) -> str:
     )
 
 
-def _render_column(view: QueryView, name: str, value: float, measure: str) -> str:
+def _render_column(view: QueryView, name: str, value: float, measure: str, first: str) -> str:
     ranked = sorted((row for row in view.rows if name in row.ranks), key=lambda r: r.ranks[name])
     shown = [row for row in ranked if row.ranks[name] <= SHOWN_RANKS]
-    items = "".join(_render_item(row, name, view.runs[0]) for row in shown)
+    items = "".join(_render_item(row, name, first) for row in shown)
     body = f"<ol>{items}</ol>" if items else '<p class="note">This run lacks the query.</p>'
     return (
         f'<div class="cmp-column"><h4>{escape(name)}</h4>'

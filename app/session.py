@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,6 +119,17 @@ class Sessions:
     def comparison(self, key: str) -> Comparison | None:
         with self._lock:
             return self._page(key).comparison
+
+    def change_comparison(
+        self, key: str, change: Callable[[Comparison], Comparison]
+    ) -> Comparison | None:
+        """Puts what `change` makes of the page's comparison in its place, one change at a time;
+        None where there is none. What `change` raises is passed on and nothing changes."""
+        with self._lock:
+            page = self._page(key)
+            if page.comparison is not None:
+                page.comparison = change(page.comparison)
+            return page.comparison
 
     def begin_example(self, key: str) -> threading.Event:
         """What ends the example that begins now when it is set; an earlier one is ended."""

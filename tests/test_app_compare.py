@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,14 +12,18 @@ from app import compare_sources
 from app.compare_events import CompareEvents
 from app.compare_exports import write_comparison, write_runs
 from app.compare_figures import draw_deltas, draw_query_flow, draw_spread
+from app.compare_screen import CompareScreen
 from app.compare_sources import gather_traces, read_files, tell_apart
+from app.compare_walk import WalkEvents
 from app.comparison import Comparison, Walk, collect_runs, compare_runs
 from app.html_compare import render_failures, render_reports, render_result_table
 from app.html_compare_query import render_contrasts, render_grade, render_query_view
 from app.library import Library
 from app.rank_events import RankEvents
+from app.remarks import Remark, make_remark
 from app.session import Sessions
 from reranker.errors import InputError
+from reranker.evaluation.contrast import ContrastFilter
 from reranker.trec import read_run
 from reranker.types import Hit, Passage, Query, RankingTrace, RankSettings, StudentInfo
 
@@ -67,10 +72,10 @@ def test_what_is_odd_is_counted_before_anything_is_compared(comparison: Comparis
 
 
 def test_texts_from_outside_are_escaped_everywhere(comparison: Comparison) -> None:
+    comparison = comparison.with_remark("q1", Remark(tags=(XSS,), comment=f"</textarea>{XSS}"))
     rows = comparison.list_rows()
-    view = comparison.view("q1")
     shown = render_contrasts(rows, comparison.first, comparison.second, "q1", len(rows))
-    shown += render_query_view(view, rows[0].values, comparison.measure)
+    shown += render_query_view(comparison, "q1")
     shown += render_failures(comparison.failures) + render_result_table(comparison.table)
     assert "<script" not in shown and "&lt;script" in shown
     chart = draw_deltas(rows, comparison.first, comparison.second, comparison.measure)
@@ -88,7 +93,49 @@ def test_queries_are_walked_in_the_chosen_order(comparison: Comparison) -> None:
     assert [row.query_id for row in lost.list_rows()] == ["q2"]
     by_id = comparison.with_walk(Walk(order="query"))
     assert (by_id.view("q1").previous, by_id.view("q1").next) == ("", "q2")
-    assert comparison.with_walk(Walk(text="no such words")).list_rows() == ()
+    none = comparison.with_walk(Walk(wanted=ContrastFilter(text="no such words")))
+    assert none.list_rows() == () and none.selected == ""
+
+
+def test_what_is_chosen_stays_while_it_fits(comparison: Comparison) -> None:
+    chosen = comparison.with_chosen("q2")
+    assert chosen.selected == "q2"
+    assert chosen.with_walk(Walk(effect="lost")).selected == "q2"
+    assert chosen.with_walk(Walk(effect="gained")).selected == "q1"
+    with pytest.raises(InputError, match="a query of these runs"):
+        comparison.with_chosen("q9")
+
+
+def test_runs_side_by_side_are_those_chosen(comparison: Comparison) -> None:
+    assert comparison.shown == ("first", "second")
+    assert comparison.with_shown(["second", "unknown"]).view("q1").runs == ("second",)
+    assert comparison.with_shown([]).view("q1").runs == ("first", "second")
+
+
+def test_remarks_are_found_again_and_exported(comparison: Comparison, tmp_path: Path) -> None:
+    remark = make_remark(marked=True, tags="Odd,  two  words , odd", comment=" =why? ")
+    assert remark.tags == ("odd", "two words") and remark.comment == "=why?"
+    noted = comparison.with_remark("q2", remark)
+    assert noted.labels == ("marked", "commented", "odd", "two words")
+    tagged = noted.with_walk(Walk(wanted=ContrastFilter(tag="two words")))
+    assert [row.query_id for row in tagged.list_rows()] == ["q2"]
+    exported = write_comparison(tagged, tmp_path)["queries_csv"].read_text()
+    assert '"marked, commented, odd, two words",\'=why?' in exported
+    assert noted.with_remark("q2", Remark()).remarks == {} == noted.with_remarks({}).remarks
+    assert noted.with_remarks({"q9": remark}).remarks == {}
+
+
+@pytest.mark.parametrize(
+    ("tags", "comment", "words"),
+    [
+        (",".join("abcdefghijk"), "", "at most 10 tags"),
+        ("x" * 41, "", "the longest of 41"),
+        ("", "x" * 2_001, "at most 2,000 characters"),
+    ],
+)
+def test_a_remark_has_its_limits(tags: str, comment: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        make_remark(marked=False, tags=tags, comment=comment)
 
 
 def test_charts_hold_every_query_and_run(comparison: Comparison) -> None:
@@ -150,16 +197,53 @@ class FakeRequest:
         self.session_hash = session_hash
 
 
+class FakeEvent:
+    """What app/compare.js sends."""
+
+    def __init__(self, **data: object) -> None:
+        self.__dict__.update(data)
+
+
+WALK = ("query", "all", "", "", None, None, None, None, None)
+
+
 def test_a_comparison_belongs_to_one_page(files: tuple[list[Path], Path, Path]) -> None:
     sessions = Sessions()
     events = CompareEvents(RankEvents(Library(), sessions))
+    inside: Any = WalkEvents(events.screens)
     runs, qrels, _ = files
-    one, other = FakeRequest("one"), FakeRequest("other")
-    steps = list(events.compare_files(map(str, runs), str(qrels), None, "RR", one))  # type: ignore[arg-type]
+    one: Any = FakeRequest("one")
+    other: Any = FakeRequest("other")
+    steps = list(events.compare_files([str(r) for r in runs], str(qrels), None, "RR", one))
     assert len(steps) == 3 and sessions.comparison("other") is None
-    assert events.change("first", "second", "RR", other).table == {"__type__": "update"}  # type: ignore[arg-type]
-    assert "not_a_measure" in events.change("first", "second", "not_a_measure", one).choice_error  # type: ignore[arg-type]
-    wrong = list(events.compare_files([], None, None, "RR", one))  # type: ignore[arg-type]
+    assert inside.change("first", "second", "RR", other) == CompareScreen()
+    assert inside.walk(*WALK, other) == CompareScreen()
+    assert "not_a_measure" in inside.change("first", "second", "not_a_measure", one).choice_error
+    wrong = list(events.compare_files([], None, None, "RR", one))
     assert "The comparison on the page stays" in wrong[-1][0]
     sessions.forget("one")
     assert sessions.comparison("one") is None
+
+
+def test_remarks_outlive_other_choices(files: tuple[list[Path], Path, Path]) -> None:
+    sessions = Sessions()
+    events = CompareEvents(RankEvents(Library(), sessions))
+    inside: Any = WalkEvents(events.screens)
+    runs, qrels, texts = files
+    page: Any = FakeRequest("one")
+    paths = [str(run) for run in runs]
+    list(events.compare_files(paths, str(qrels), str(texts), "RR", page))
+    said = FakeEvent(query_id="q2", marked=True, tags="odd", comment="")
+    assert "★" in inside.remark(said, page).queries
+    assert "q2" in inside.select(FakeEvent(query_id="q2"), page)[0]
+    assert "checked" in inside.change("second", "first", "RR", page).detail
+    list(events.compare_files(paths, str(qrels), None, "RR", page))
+    assert sessions.comparison("one").remarks["q2"].tags == ("odd",)  # type: ignore[union-attr]
+    unknown = FakeEvent(query_id="q9", marked=True, tags="", comment="")
+    assert "a query of these runs" in inside.remark(unknown, page).walk_error
+    assert "a query of these runs" in inside.select(FakeEvent(query_id="q9"), page)[0]
+    swapped = inside.walk("query", "all", "", "", 0.5, -0.5, None, None, None, page)
+    assert "from a smaller to a larger" in swapped.walk_error
+    few = inside.walk("query", "all", "", "odd", -1, 1, None, None, 0, page)
+    assert "1 of 2 queries" in few.queries
+    assert inside.choose_shown(["first"], page)[0].count('cmp-column"') == 1

@@ -119,18 +119,25 @@ def filter_contrasts(
     )
 
 
-def export_contrasts(rows: Sequence[QueryContrast]) -> str:
-    """The rows as CSV, unrounded; a text that a spreadsheet takes for a formula is tamed."""
+def export_contrasts(
+    rows: Sequence[QueryContrast], comments: Mapping[str, str] | None = None
+) -> str:
+    """The rows as CSV, unrounded; a text that a spreadsheet takes for a formula is tamed.
+
+    comments: by query_id, where there are any.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = list(rows[0].values) if rows else []
-    heads = ["query_id", "query", *names, "delta", "rbo", "disagreement", "judged", "words", "tags"]
+    heads = ["query_id", "query", *names, "delta", "rbo", "disagreement", "judged", "words"]
+    heads += ["tags", "comment"]
     writer.writerow([tame_cell(head) for head in heads])
     for row in rows:
         cells: list[object] = [tame_cell(row.query_id), tame_cell(row.text)]
         cells += [row.values[name] for name in names]
         cells += [row.delta, row.rbo, row.disagreement, row.judged]
-        cells += ["" if row.words is None else row.words, tame_cell(" ".join(row.tags))]
+        cells += ["" if row.words is None else row.words, tame_cell(", ".join(row.tags))]
+        cells.append(tame_cell((comments or {}).get(row.query_id, "")))
         writer.writerow(cells)
     return out.getvalue()
 
