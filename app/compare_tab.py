@@ -105,8 +105,8 @@ def _build_queries() -> tuple[WalkControls, dict[str, Any]]:
     with gr.Accordion("Filter by difference, length and judged share", open=False):
         with gr.Row(elem_classes="cmp-choices"):
             bounds = [
-                gr.Number(None, label=words, elem_id=f"cmp-{name}", min_width=110,
-                          precision=0 if "delta" not in name else None)
+                gr.Textbox(label=words, placeholder="any", max_lines=1, max_length=20,
+                           elem_id=f"cmp-{name}", min_width=110)
                 for name, words in BOUNDS
             ]  # fmt: skip
     parts = {"walk_error": _html(elem_id="cmp-walk-error")}

@@ -6,6 +6,7 @@ nothing of where runs come from.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -64,28 +65,30 @@ class WalkEvents:
         effect: Any,
         text: str,
         tag: str | None,
-        min_delta: float | None,
-        max_delta: float | None,
-        min_words: float | None,
-        max_words: float | None,
-        min_judged: float | None,
+        min_delta: str,
+        max_delta: str,
+        min_words: str,
+        max_words: str,
+        min_judged: str,
         request: gr.Request,
     ) -> CompareScreen:
-        """Another order or other queries to walk through. min_judged: in percent."""
+        """Another order or other queries to walk through. Bounds: numbers as they were typed, ""
+        for none; min_judged in percent."""
         try:
-            wanted = ContrastFilter(
-                text=text,
-                tag=tag or "",
-                min_delta=min_delta,
-                max_delta=max_delta,
-                min_words=None if min_words is None else int(min_words),
-                max_words=None if max_words is None else int(max_words),
-                min_judged=None if min_judged is None else min_judged / 100,
-            )
-            _check_bounds("a difference", min_delta, max_delta)
-            _check_bounds("words", min_words, max_words)
+            delta_from, delta_to = _read_range("a difference", min_delta, max_delta)
+            words_from, words_to = _read_range("words", min_words, max_words)
+            judged, _ = _read_range("a judged share", min_judged, "100")
         except InputError as error:
             return CompareScreen(walk_error=render_message(explain_error(error)))
+        wanted = ContrastFilter(
+            text=text,
+            tag=tag or "",
+            min_delta=delta_from,
+            max_delta=delta_to,
+            min_words=words_from,
+            max_words=words_to,
+            min_judged=None if judged is None else judged / 100,
+        )
         walk = Walk(order=order, effect=effect, wanted=wanted)
         key = find_key(request)
         comparison = self.sessions.change_comparison(key, lambda held: held.with_walk(walk))
@@ -123,8 +126,26 @@ class WalkEvents:
         return self.screens.show_list(comparison, key) if comparison else CompareScreen()
 
 
-def _check_bounds(what: str, low: float | None, high: float | None) -> None:
-    if low is not None and high is not None and low > high:
+def _read_range(what: str, low: str, high: str) -> tuple[float | None, float | None]:
+    """Two bounds as numbers, None for an empty one. Raises InputError."""
+    bounds = tuple(_read_bound(what, text.strip()) for text in (low, high))
+    first, last = bounds
+    if first is not None and last is not None and first > last:
         raise InputError(
-            f"expected {what} from a smaller to a larger number, got {low:g} to {high:g}; swap them"
+            f"expected {what} from a smaller to a larger number, got {first:g} to {last:g}; swap "
+            "them"
         )
+    return first, last
+
+
+def _read_bound(what: str, text: str) -> float | None:
+    try:
+        value = float(text.replace("\u2212", "-")) if text else None
+    except ValueError:
+        value = math.nan
+    if value is not None and not math.isfinite(value):
+        raise InputError(
+            f"expected a number as a bound of {what}, got {text!r}; write one such as 0.1, or "
+            "leave it empty"
+        )
+    return value

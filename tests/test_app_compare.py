@@ -12,7 +12,7 @@ from app import compare_sources
 from app.compare_events import CompareEvents
 from app.compare_exports import write_comparison, write_runs
 from app.compare_figures import draw_deltas, draw_query_flow, draw_spread
-from app.compare_screen import CompareScreen
+from app.compare_screen import CompareScreen, CompareScreens
 from app.compare_sources import gather_traces, read_files, tell_apart
 from app.compare_walk import WalkEvents
 from app.comparison import Comparison, Walk, collect_runs, compare_runs
@@ -204,7 +204,7 @@ class FakeEvent:
         self.__dict__.update(data)
 
 
-WALK = ("query", "all", "", "", None, None, None, None, None)
+WALK = ("query", "all", "", "", "", "", "", "", "")
 
 
 def test_a_comparison_belongs_to_one_page(files: tuple[list[Path], Path, Path]) -> None:
@@ -242,8 +242,21 @@ def test_remarks_outlive_other_choices(files: tuple[list[Path], Path, Path]) -> 
     unknown = FakeEvent(query_id="q9", marked=True, tags="", comment="")
     assert "a query of these runs" in inside.remark(unknown, page).walk_error
     assert "a query of these runs" in inside.select(FakeEvent(query_id="q9"), page)[0]
-    swapped = inside.walk("query", "all", "", "", 0.5, -0.5, None, None, None, page)
-    assert "from a smaller to a larger" in swapped.walk_error
-    few = inside.walk("query", "all", "", "odd", -1, 1, None, None, 0, page)
+    few = inside.walk("query", "all", "", "odd", "-1", "1", "", "", "0", page)
     assert "1 of 2 queries" in few.queries
     assert inside.choose_shown(["first"], page)[0].count('cmp-column"') == 1
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        (("0.5", "-0.5", "", "", ""), "from a smaller to a larger number, got 0.5 to -0.5"),
+        (("", "", "many", "", ""), "a bound of words, got &#x27;many&#x27;"),
+        (("nan", "", "", "", ""), "a bound of a difference"),
+        (("", "", "", "", "101"), "a judged share from a smaller"),
+    ],
+)
+def test_bounds_that_are_none_are_refused(bounds: tuple[str, ...], words: str) -> None:
+    inside: Any = WalkEvents(CompareScreens(Sessions()))
+    page: Any = FakeRequest("one")
+    assert words in inside.walk("query", "all", "", "", *bounds, page).walk_error

@@ -54,8 +54,8 @@ class ContrastFilter:
     tag: str = ""
     min_delta: float | None = None
     max_delta: float | None = None
-    min_words: int | None = None
-    max_words: int | None = None
+    min_words: float | None = None
+    max_words: float | None = None
     min_judged: float | None = None
 
 
