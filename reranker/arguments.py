@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from reranker.annotate_commands import add_annotate_commands
 from reranker.config import DEFAULT_STUDENT
 from reranker.endpoint import DEFAULT_KEY_VARIABLE
 from reranker.evaluation.measures import DEFAULT_MEASURES
@@ -64,6 +65,7 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     add_training_commands(added)
     add_job_commands(added)
+    add_annotate_commands(added)
 
     added.add_parser("students", help="list students").set_defaults(run=commands["students"])
     added.add_parser("corpora", help="list corpora").set_defaults(run=commands["corpora"])

