@@ -10,16 +10,17 @@ from typing import Any
 import gradio as gr
 
 from app.library import Library
-from app.links import AS_PROFILE
-from app.ranking import MAX_DEPTH, MIN_DEPTH
+from app.ranking import AS_PROFILE, MAX_DEPTH, MIN_DEPTH, WINDOWS
 from reranker.config import Profile
 from reranker.types import RankSettings
 
 _BEGIN = RankSettings()
 QUANTIZATIONS = [("4-bit NF4", "nf4"), ("bf16", "bf16"), ("fp32", "fp32")]
 MODES = [("Reason first, then rank", "reason_first"), ("Rank first, then reason", "rank_first")]
+_OWN = "As the student's profile says"
+WINDOW_CHOICES = [(_OWN if name == AS_PROFILE else name, name) for name in WINDOWS]
 FINALS = [
-    ("As the student's profile says", AS_PROFILE),
+    (_OWN, AS_PROFILE),
     ("Stage 2 as it is", "stage2"),
     ("Stage 2 blended with stage 1", "blend"),
     ("Stage 1 alone", "stage1"),
@@ -41,6 +42,11 @@ def build_advanced(library: Library) -> dict[str, Any]:
                 info="Whether stage 2 writes its notes before or after it orders the passages.",
             )  # fmt: skip
         with gr.Row():
+            window = gr.Dropdown(
+                WINDOW_CHOICES, value=AS_PROFILE, label="Window",
+                info="How many passages stage 2 reads together. It begins at the list's bottom; "
+                "each window overlaps half of the one below.",
+            )  # fmt: skip
             final = gr.Dropdown(
                 FINALS, value=AS_PROFILE, label="Final order",
                 info="Which stage has the last word. Every stage's own order stays visible.",
@@ -60,7 +66,7 @@ def build_advanced(library: Library) -> dict[str, Any]:
             )  # fmt: skip
     return {
         "student": student, "quantization": quantization, "stages": stages, "mode": mode,
-        "final": final, "depth": depth, "grounding": grounding,
+        "final": final, "depth": depth, "window": window, "grounding": grounding,
     }  # fmt: skip
 
 

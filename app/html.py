@@ -123,9 +123,10 @@ def render_intro() -> str:
     )
 
 
-def render_unseen_heading(text: str) -> str:
-    """A heading for those who move from heading to heading instead of looking."""
-    return f'<h2 class="unseen">{escape(text)}</h2>'
+def render_asked(trace: RankingTrace) -> str:
+    """Which query the cards below answer: the query box may say another one by now."""
+    query = escape(trace.query.text)
+    return f'<h2 class="asked">Ranked for <q dir="auto">{query}</q></h2>'
 
 
 def render_note(text: str) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reranker.pipeline import RankRequest
     from reranker.student.student import Student
 
+POLL_SECONDS = 0.1
 KEPT_STUDENTS = 2
 """Students held in memory at once; the one used longest ago goes first."""
 
@@ -114,6 +115,7 @@ class Library:
         self._sources: Shelf[str, Source] = Shelf()
         self._students: Shelf[tuple[str, Quantization], Student] = Shelf(KEPT_STUDENTS)
         self._trained: dict[str, Profile] = {}
+        self._warming: threading.Thread | None = None
         self._rank_on_gpu = lend_gpu(self._rank_apart, self._estimate)
 
     def list_profiles(self) -> dict[str, Profile]:
@@ -214,7 +216,16 @@ class Library:
         if self.borrows_gpu:
             self._load_first()
         else:
-            threading.Thread(target=self._load_first, name="warm-up", daemon=True).start()
+            self._warming = threading.Thread(target=self._load_first, name="warm-up", daemon=True)
+            self._warming.start()
+
+    def wait_for_warm_up(self, cancelled: Cancelled) -> None:
+        """Returns when no warm-up is under way. Raises CancelledError as soon as `cancelled`, which
+        leaves the warm-up alone: its imports and weights serve the next ranking."""
+        while self._warming is not None and self._warming.is_alive():
+            if cancelled():
+                raise CancelledError("stopped while the student was loading")
+            self._warming.join(POLL_SECONDS)
 
     def _load_first(self) -> None:
         try:

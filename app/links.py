@@ -16,15 +16,13 @@ from urllib.parse import urlencode
 
 from app.facts import shorten
 from app.library import Library
-from app.ranking import MAX_DEPTH, MIN_DEPTH, check_query
+from app.ranking import AS_PROFILE, MAX_DEPTH, MIN_DEPTH, WINDOWS, check_query
 from reranker.config import list_students
 from reranker.errors import InputError
 from reranker.types import FinalOrder, Mode, Quantization, RankingTrace, RankSettings
 
 MAX_LINK_CHARS = 8_000
 """Longer addresses are cut or refused by browsers and servers on the way."""
-AS_PROFILE = "profile"
-"""Leaves the final order to the student's profile."""
 WORDS = {
     "corpus": "corpus",
     "q": "query",
@@ -34,6 +32,7 @@ WORDS = {
     "mode": "mode",
     "final": "final order",
     "depth": "depth",
+    "window": "window",
     "grounding": "grounded quotes",
 }
 """The names in a link, and the controls they fill. Others belong to somebody else: ignored."""
@@ -54,6 +53,7 @@ class Address:
     mode: str = _BEGIN.mode
     final: str = _BEGIN.final or AS_PROFILE
     depth: int = _BEGIN.depth
+    window: str = AS_PROFILE
     grounding: bool = _BEGIN.grounding
 
 
@@ -75,9 +75,13 @@ def find_address(trace: RankingTrace, library: Library) -> Address:
     settings = trace.settings
     hidden = {
         name: value
-        for name in ("stage2_depth", "window_size", "stride", "seed")
+        for name in ("stage2_depth", "seed")
         if (value := getattr(settings, name)) != getattr(_BEGIN, name)
     }
+    sizes = (settings.window_size, settings.stride)
+    window = next((name for name, given in WINDOWS.items() if given == sizes), None)
+    if window is None:
+        hidden |= {"window_size": sizes[0], "stride": sizes[1]}
     if hidden or not MIN_DEPTH <= settings.depth <= MAX_DEPTH:
         named = ", ".join(f"{n} {v}" for n, v in hidden.items()) or f"depth {settings.depth}"
         raise InputError(
@@ -96,6 +100,7 @@ def find_address(trace: RankingTrace, library: Library) -> Address:
         mode=settings.mode,
         final=settings.final or AS_PROFILE,
         depth=settings.depth,
+        window=window or AS_PROFILE,
         grounding=settings.grounding,
     )
 
@@ -154,6 +159,7 @@ def list_allowed(library: Library) -> dict[str, tuple[str, ...]]:
         "stages": ("both", "1", "2", "none"),
         "mode": get_args(Mode),
         "final": (AS_PROFILE, *get_args(FinalOrder)),
+        "window": tuple(WINDOWS),
         "grounding": ("on", "off"),
     }
 

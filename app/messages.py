@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
+from app.facts import describe_timings
 from reranker.errors import (
     CancelledError,
     DearError,
@@ -70,7 +71,8 @@ def explain_error(error: BaseException, *, kept: str = "") -> Message:
     if isinstance(error, DearError):
         lead = next((lead for kind, lead in _LEADS if isinstance(error, kind)), "")
         text = f"{lead}: {error}" if lead else capitalize(str(error))
-        return Message(text=join_sentences(f"{text.rstrip('.')}.", kept), tone="error")
+        ended = text if text.endswith(("?", "!", "…")) else f"{text.rstrip('.')}."
+        return Message(text=join_sentences(ended, kept), tone="error")
     logger.error("unexpected error", exc_info=error)
     name = type(error).__name__
     return Message(
@@ -91,8 +93,9 @@ def join_sentences(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def describe_progress(progress: StageProgress | None) -> Message:
-    """What is being done, with numbers where there are any."""
+def describe_progress(progress: StageProgress | None, trace: RankingTrace | None = None) -> Message:
+    """What is being done, with numbers where there are any. trace: what is finished, whose stages'
+    times are told while stage 2 takes its own."""
     if progress is None:
         return Message(text="BM25 has found the candidates. Preparing the student…", tone="busy")
     if progress.stage == "load":
@@ -104,14 +107,18 @@ def describe_progress(progress: StageProgress | None) -> Message:
     if progress.stage == "stage2":
         window = f"window {progress.done + 1} of {progress.total}"
         detail = f" ({progress.message})" if progress.message else ""
-        return Message(text=f"Stage 2: {window}{detail}…", tone="busy")
+        so_far = f"Seconds so far: {describe_timings(trace)}." if trace is not None else ""
+        return Message(text=join_sentences(f"Stage 2: {window}{detail}…", so_far), tone="busy")
     return Message(text="Searching with BM25…", tone="busy")
 
 
 def describe_result(trace: RankingTrace) -> Message:
     """The finished ranking in one sentence or two."""
     seconds = sum(timing.seconds for timing in trace.timings)
-    text = f"Ranked {count(len(trace.final_order), 'passage')} in {seconds:.1f} s."
+    text = (
+        f"Ranked {count(len(trace.final_order), 'passage')} in {seconds:.1f} s "
+        f"({describe_timings(trace)})."
+    )
     return Message(text=join_sentences(text, describe_stage2(trace)), tone="done")
 
 

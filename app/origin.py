@@ -16,7 +16,7 @@ def list_settings(trace: RankingTrace) -> tuple[tuple[str, str], ...]:
     settings, staged = trace.settings, trace.settings.stages
     stages = {"none": "none", "1": "stage 1", "2": "stage 2", "both": "stages 1 and 2"}
     finals = {"stage2": "stage 2", "stage1": "stage 1", "blend": "blend of stages 2 and 1"}
-    window = f"{settings.window_size} in steps of {settings.stride}"
+    window = f"{settings.window_size}, stride {settings.stride}"
     own_window = settings.window_size is not None or settings.stride is not None
     return (
         ("Depth", f"{settings.depth} candidates"),

@@ -16,6 +16,7 @@ from app.chart_panel import show_charts
 from app.examples import MAX_EXAMPLES, Example, list_examples
 from app.html import (
     clean_stream,
+    render_asked,
     render_cards,
     render_corpus,
     render_message,
@@ -24,10 +25,9 @@ from app.html import (
     render_waiting,
 )
 from app.library import Library, Source
-from app.links import AS_PROFILE
 from app.messages import Message, explain_error
 from app.offers import offer_ranking, withdraw_ranking
-from app.ranking import RankJob, RankView, check_query, stream_views
+from app.ranking import AS_PROFILE, WINDOWS, RankJob, RankView, check_query, stream_views
 from app.session import Sessions
 from reranker.corpora import load_corpus, parse_pasted
 from reranker.errors import DearError, InputError
@@ -77,6 +77,7 @@ class Choices(NamedTuple):
     mode: Any
     final: Any
     depth: Any
+    window: Any
     grounding: Any
 
 
@@ -86,14 +87,16 @@ class RankEvents:
     def __init__(self, library: Library, sessions: Sessions) -> None:
         self.library, self.sessions = library, sessions
 
-    def begin(self, query: str, request: gr.Request) -> tuple[Any, ...]:
-        """Gives a new run its id and ends the page's earlier one; an unusable query begins none."""
+    def begin(self, request: gr.Request, *values: Any) -> Screen:
+        """Begins a run of what the controls hold and ends the page's earlier one; an unusable
+        query begins none, and ends none."""
+        choices = Choices(*values)
         try:
-            check_query(query)
+            check_query(choices.query)
         except InputError as error:
-            return None, *Screen(query_error=render_message(explain_error(error)))
-        run_id = self.sessions.begin_run(find_key(request))
-        return run_id, *Screen(
+            return Screen(query_error=render_message(explain_error(error)))
+        run_id = self.sessions.begin_run(find_key(request), choices)
+        return Screen(
             query_error="",
             corpus_error="",
             status=render_waiting(
@@ -104,14 +107,15 @@ class RankEvents:
             examples=gr.Accordion(open=False),
         )
 
-    def run(self, request: gr.Request, run_id: int | None, *values: Any) -> Iterator[Screen]:
-        """The run's screens; one that changes nothing when its turn comes too late or never began
-        (Gradio empties the outputs of a generator that yields nothing)."""
-        ticket = self.sessions.start_run(find_key(request), run_id)
+    def run(self, request: gr.Request) -> Iterator[Screen]:
+        """The screens of the page's latest run, whichever press this turn was asked for by; one
+        that changes nothing when it has had its turn or never began (Gradio empties the outputs
+        of a generator that yields nothing)."""
+        ticket = self.sessions.start_run(find_key(request))
         if ticket is None:
             yield Screen()
             return
-        choices = Choices(*values)
+        choices = Choices(*ticket.asked)
         try:
             source = self.find_source(choices.source, find_key(request))
         except DearError as error:
@@ -121,6 +125,7 @@ class RankEvents:
             shown: frozenset[str] = frozenset()
             for view in stream_views(self.library, _make_job(choices, source), ticket.is_cancelled):
                 if ticket.replaced.is_set():
+                    yield Screen()  # at a run's end Gradio sends the page its last screen again
                     return
                 if view.over:
                     self.sessions.keep_trace(find_key(request), view.trace)
@@ -147,7 +152,7 @@ class RankEvents:
         except DearError as error:
             return SKIP, render_message(explain_error(error)), *[SKIP] * 2 * MAX_EXAMPLES
         shown: list[Any] = []
-        for example in pad_examples(source):
+        for example in pad_examples(source, self.library.student):
             shown.append(gr.Button(value=example.query, visible=bool(example.query)))
             shown.append(render_note(example.shows))
         return render_source(source), "", *shown
@@ -165,15 +170,16 @@ class RankEvents:
             return SKIP, render_message(explain_error(error))
         return self._offer(source, request), ""
 
-    def begin_pasted(self, text: str, query: str, request: gr.Request) -> tuple[Any, ...]:
+    def begin_pasted(self, request: gr.Request, text: str, *values: Any) -> tuple[Any, ...]:
         """Makes a pasted list this page's candidates and begins a run over it: the chooser, an
         error beside the list, then what `begin` gives."""
         try:
             corpus = parse_pasted(text)
         except DearError as error:
-            return SKIP, render_message(explain_error(error)), None, *Screen()
+            return SKIP, render_message(explain_error(error)), *Screen()
         source = Source(key=f"pasted:{corpus.sha256}", corpus=corpus, retriever=None)
-        return self._offer(source, request), "", *self.begin(query, request)
+        choices = Choices(*values)._replace(source=source.key)
+        return self._offer(source, request), "", *self.begin(request, *choices)
 
     def forget(self, request: gr.Request) -> None:
         """The page was closed."""
@@ -182,7 +188,7 @@ class RankEvents:
     def show_trace(self, trace: RankingTrace, message: Message, key: str, run_id: int) -> Screen:
         """A ranking that was made before, exactly as it was, with nothing selected."""
         view = RankView(trace=trace, message=message, over=True)
-        cards = gr.HTML(value=render_cards(trace, {}), live={}, run=run_id)
+        cards = gr.HTML(value=render_asked(trace) + render_cards(trace, {}), live={}, run=run_id)
         return self._show(view, frozenset(), key)._replace(cards=cards)
 
     def _offer(self, source: Source, request: gr.Request) -> Any:
@@ -201,7 +207,8 @@ class RankEvents:
         if view.changed == "text" and shown == _list_marked(view):
             return screen._replace(cards=gr.HTML(live=live))
         if view.changed != "status":
-            cards = render_cards(view.trace, view.live, view.reading)
+            cards = render_asked(view.trace)
+            cards += render_cards(view.trace, view.live, view.reading)
             screen = screen._replace(cards=gr.HTML(value=cards, live=live))
         if view.changed == "order":
             screen = screen._replace(
@@ -233,15 +240,18 @@ def render_source(source: Source) -> str:
     return render_corpus(corpus.description, [how, f"licence: {corpus.licence}"])
 
 
-def pad_examples(source: Source) -> tuple[Example, ...]:
+def pad_examples(source: Source, student: str) -> tuple[Example, ...]:
     """Exactly MAX_EXAMPLES examples; the query is "" where the source has fewer."""
     missing = (Example(query=""),) * MAX_EXAMPLES
-    return (*list_examples(source.corpus), *missing)[:MAX_EXAMPLES]
+    return (*list_examples(source.corpus, student), *missing)[:MAX_EXAMPLES]
 
 
 def _make_job(choices: Choices, source: Source) -> RankJob:
+    window_size, stride = WINDOWS[choices.window]
     settings = RankSettings(
         depth=int(choices.depth),
+        window_size=window_size,
+        stride=stride,
         stages=choices.stages,
         mode=choices.mode,
         final=None if choices.final == AS_PROFILE else choices.final,

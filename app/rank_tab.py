@@ -12,7 +12,7 @@ from app.advanced import build_advanced, make_stages
 from app.api import RANK_QUEUE
 from app.chart_panel import build_chart_panel
 from app.corpus_panel import build_corpus_panel
-from app.html import render_intro, render_message, render_note, render_unseen_heading
+from app.html import render_intro, render_message, render_note
 from app.library import Library
 from app.messages import STOPPING, Message
 from app.rank_events import (
@@ -117,7 +117,8 @@ def _build_examples(library: Library) -> tuple[Any, list[Any], list[Any]]:
     buttons, notes = [], []
     with gr.Accordion("Examples", open=True, elem_classes="examples") as examples:
         with gr.Row():
-            for example in pad_examples(library.open_source(library.corpora[0].corpus_id)):
+            first = library.open_source(library.corpora[0].corpus_id)
+            for example in pad_examples(first, library.student):
                 with gr.Column(min_width=240, elem_classes="example"):
                     button = gr.Button(example.query, size="sm", visible=bool(example.query))
                     buttons.append(button)
@@ -154,7 +155,6 @@ def _build_results(bar: Bar, examples: Any, share: SharePanel) -> Screen:
     with gr.Column(visible=False, elem_id="results") as results:
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=6, min_width=320, elem_classes="ranking"):
-                _html(render_unseen_heading("Ranked passages"))
                 cards = _html(live={}, run=0, js_on_load=CARDS_JS, elem_id="cards")
             with gr.Column(scale=4, min_width=300, elem_classes="charts"):
                 charts = build_chart_panel()
@@ -184,7 +184,6 @@ def _html(value: str = "", **options: Any) -> Any:
 def _join_run(
     events: RankEvents, bar: Bar, choices: Choices, screen: Screen, buttons: list[Any], own: Own
 ) -> None:
-    run_id = gr.State(None)
     quick: dict[str, Any] = {
         "queue": False,
         "show_progress": "hidden",
@@ -196,7 +195,7 @@ def _join_run(
         """Its turn, after a run has begun; a later one may begin while an earlier one ends."""
         begun.then(
             events.run,
-            [run_id, *choices],
+            None,
             list(screen),
             trigger_mode="multiple",
             show_progress="minimal",
@@ -205,7 +204,7 @@ def _join_run(
             api_visibility="private",
         )
 
-    begin = {"fn": events.begin, "inputs": bar.query, "outputs": [run_id, *screen], **quick}
+    begin = {"fn": events.begin, "inputs": list(choices), "outputs": list(screen), **quick}
     join(bar.run.click(**begin))
     join(bar.query.submit(**begin))
     for button in buttons:
@@ -214,8 +213,8 @@ def _join_run(
     join(
         own.rank.click(
             events.begin_pasted,
-            [own.text, bar.query],
-            [bar.source, own.error, run_id, *screen],
+            [own.text, *choices],
+            [bar.source, own.error, *screen],
             **quick,
         )
     )

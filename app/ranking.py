@@ -45,6 +45,14 @@ logger = logging.getLogger(__name__)
 UPDATE_SECONDS = 0.2
 MIN_DEPTH, MAX_DEPTH = 5, 100
 """Candidates a visitor may ask for."""
+AS_PROFILE = "profile"
+"""Leaves the final order, or the window, to the student's profile."""
+WINDOWS: dict[str, tuple[int | None, int | None]] = {
+    AS_PROFILE: (None, None),
+    **{str(size): (size, size // 2) for size in (4, 6, 10, 20)},
+}
+"""Windows a visitor may choose: how many passages stage 2 reads at once, and its stride. Half a
+window, so that what is good enough climbs from one into the next."""
 MAX_QUERY_CHARS = 2_000
 """The pipeline's own limit, checked here too because searching comes before the pipeline."""
 
@@ -101,6 +109,7 @@ def stream_views(library: Library, job: RankJob, cancelled: Cancelled) -> Iterat
 def _follow(
     library: Library, job: RankJob, view: RankView, cancelled: Cancelled
 ) -> Iterator[RankView]:
+    library.wait_for_warm_up(cancelled)
     request = library.import_pipeline().RankRequest(
         query=view.trace.query,
         hits=view.trace.hits,
@@ -122,7 +131,7 @@ def _follow(
 def update_view(view: RankView, event: RankEvent) -> RankView:
     """The view after one event."""
     if isinstance(event, StageProgress):
-        view = replace(view, message=describe_progress(event), changed="status")
+        view = replace(view, message=describe_progress(event, view.trace), changed="status")
         if event.window is None:
             return view
         reading = view.trace.final_order[event.window.start : event.window.end]

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from app.comparison import Comparison
 from app.history import History
@@ -22,11 +23,14 @@ from reranker.types import RankingTrace
 class Ticket:
     """The right of one run to write on one page, until a later run or Stop takes it away.
 
+    asked: what the controls held when the run was begun. It stands here because its turn may come
+    when they already hold something else, or when another run of this page has begun.
     stopped: the visitor asked for the end, and what was found stays on the page.
     replaced: a later run owns the page now, and this one may write nothing more.
     """
 
     run_id: int
+    asked: tuple[Any, ...] = ()
     stopped: threading.Event = field(default_factory=threading.Event)
     replaced: threading.Event = field(default_factory=threading.Event)
     started: bool = False
@@ -53,24 +57,23 @@ class Sessions:
         self._pages: dict[str, _Page] = {}
         self._runs = 0
 
-    def begin_run(self, key: str) -> int:
-        """A new run's id; the page's earlier run, if any, is cancelled and may write no more."""
+    def begin_run(self, key: str, asked: tuple[Any, ...] = ()) -> int:
+        """A new run's id, for what is asked; the page's earlier run, if any, is cancelled and may
+        write no more."""
         with self._lock:
             page = self._page(key)
             if page.ticket is not None:
                 page.ticket.replaced.set()
             self._runs += 1
-            page.ticket = Ticket(run_id=self._runs)
+            page.ticket = Ticket(run_id=self._runs, asked=asked)
             return self._runs
 
-    def start_run(self, key: str, run_id: int | None) -> Ticket | None:
-        """The ticket of a run whose turn has come; None when it was stopped or replaced while
-        it waited, or was started already."""
+    def start_run(self, key: str) -> Ticket | None:
+        """The ticket of the page's latest run, now that the page has a turn; None when there is
+        none to start: it was stopped while it waited, or has had a turn already."""
         with self._lock:
             ticket = self._page(key).ticket
-            if ticket is None or ticket.run_id != run_id or ticket.started:
-                return None
-            if ticket.is_cancelled():
+            if ticket is None or ticket.started or ticket.is_cancelled():
                 return None
             ticket.started = True
             return ticket

@@ -120,6 +120,7 @@ class ShareEvents:
             mode=address.mode,
             final=address.final,
             depth=address.depth,
+            window=address.window,
             grounding=address.grounding,
         )
 

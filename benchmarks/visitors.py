@@ -35,7 +35,7 @@ SUBJECTS = ("soap", "ice", "bread", "glass", "rust", "wool", "salt", "clay", "st
 class PageEvents:
     """The two events behind "Rank these for the query", as the page's configuration names them.
 
-    settings: what the controls hold that the run reads after the source and the query.
+    settings: what the controls hold that the run reads besides the list and the query.
     """
 
     begin: int
@@ -83,7 +83,8 @@ def find_events(config: dict[str, Any]) -> PageEvents:
     events = config["dependencies"]
     begin = next(e for e in events if [button, "click"] in [list(t) for t in e["targets"]])
     run = next(e for e in events if e["trigger_after"] == begin["id"])
-    values = tuple(parts[part].get("value") for part in run["inputs"][3:])
+    # The pasted list, the corpus and the query come first, and are the visitor's own.
+    values = tuple(parts[part].get("value") for part in begin["inputs"][3:])
     return PageEvents(begin=begin["id"], run=run["id"], settings=values)
 
 
@@ -92,10 +93,9 @@ async def visit(client: httpx.AsyncClient, events: PageEvents, number: int) -> V
     query, pasted = write_list(number)
     session = uuid4().hex[:12]
     started = time.perf_counter()
-    begun = await _post(client, "run/predict", session, fn_index=events.begin, data=[pasted, query])
-    source = begun["data"][0]["value"]
-    data = [None, source, query, *events.settings]
-    await _post(client, "queue/join", session, fn_index=events.run, data=data)
+    data = [pasted, None, query, *events.settings]
+    begun = await _post(client, "run/predict", session, fn_index=events.begin, data=data)
+    await _post(client, "queue/join", session, fn_index=events.run, data=[])
     ahead: list[int] = []
     times: dict[str, float] = {}
     texts = [json.dumps(begun)]

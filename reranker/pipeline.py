@@ -38,6 +38,7 @@ from reranker.windows import plan_windows
 OnEvent = Callable[[RankEvent], None]
 
 MAX_QUERY_CHARS = 2_000
+POLL_SECONDS = 0.1
 _RECORDED_VERSIONS = ("torch", "transformers", "peft", "bitsandbytes")
 
 
@@ -88,7 +89,8 @@ def stream_rank(
     """The events of `rank` as they happen; the last one carries the complete trace.
 
     When a stage fails, its error is raised here after the events before it. Leaving the
-    iterator early stops the work.
+    iterator early stops the work. Weights cannot be broken off while they load: a ranking that
+    is cancelled then ends here at once, and they load on for the next one.
     """
     events: queue.SimpleQueue[RankEvent | BaseException | None] = queue.SimpleQueue()
     left = threading.Event()
@@ -107,10 +109,21 @@ def stream_rank(
             events.put(error)
 
     threading.Thread(target=work, name="rank", daemon=True).start()
+    idle = True  # no stage at work: waiting for the student, or for its weights
     try:
-        while (event := events.get()) is not None:
+        while True:
+            try:
+                event = events.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                if idle and cancelled():
+                    raise CancelledError("stopped while the student was loading") from None
+                continue
+            if event is None:
+                return
             if isinstance(event, BaseException):
                 raise event
+            if isinstance(event, StageProgress):
+                idle = event.stage == "load"
             yield event
     finally:
         left.set()

@@ -173,7 +173,8 @@ class RankSettings:
     """Everything a person may choose about one ranking; None takes the profile's value.
 
     depth: candidates ranked by stage 1; stage2_depth: how many of the best of these stage 2
-    reads (None: all).
+    reads (None: all). window_size, stride: 0 is taken for None; a stride of None is never larger
+    than the window.
     """
 
     depth: int = 20

@@ -87,11 +87,12 @@ def test_progress_has_numbers(progress: StageProgress | None, part: str) -> None
 
 def test_a_result_says_whether_stage_2_changed_anything() -> None:
     trace = make_trace(["one", "two"])
-    assert describe_result(trace).text == "Ranked 2 passages in 0.5 s. Stage 2 changed no place."
+    told = "Ranked 2 passages in 0.5 s (stage 1 0.50). Stage 2 changed no place."
+    assert describe_result(trace).text == told
     moved = make_trace(["one", "two"], final_order=("d1", "d0"))
     assert describe_result(moved).text.endswith("Stage 2 changed 2 of 2 places.")
     alone = make_trace(["one"], readings=(), final_source="stage1")
-    assert describe_result(alone).text == "Ranked 1 passage in 0.5 s."
+    assert describe_result(alone).text == "Ranked 1 passage in 0.5 s (stage 1 0.50)."
 
 
 def test_words() -> None:

@@ -15,27 +15,38 @@ def make_source(text: str, key: str) -> Source:
 
 def test_a_later_run_takes_the_page_from_an_earlier_one() -> None:
     sessions = Sessions()
-    first = sessions.begin_run("page")
-    ticket = sessions.start_run("page", first)
+    first = sessions.begin_run("page", ("soap",))
+    ticket = sessions.start_run("page")
     assert ticket is not None and not ticket.is_cancelled()
-    second = sessions.begin_run("page")
+    assert (ticket.run_id, ticket.asked) == (first, ("soap",))
+    second = sessions.begin_run("page", ("tides",))
     assert ticket.replaced.is_set() and ticket.is_cancelled()
-    assert sessions.start_run("page", first) is None
-    assert sessions.start_run("page", second) is not None
+    later = sessions.start_run("page")
+    assert later is not None and (later.run_id, later.asked) == (second, ("tides",))
+
+
+def test_a_turn_asked_for_by_an_earlier_run_is_the_latest_one_s() -> None:
+    sessions = Sessions()
+    sessions.begin_run("page", ("soap",))
+    latest = sessions.begin_run("page", ("tides",))
+    ticket = sessions.start_run("page")
+    assert ticket is not None and (ticket.run_id, ticket.asked) == (latest, ("tides",))
+    assert sessions.start_run("page") is None, "the second turn finds nothing left to do"
 
 
 def test_a_run_starts_once() -> None:
     sessions = Sessions()
-    run_id = sessions.begin_run("page")
-    assert sessions.start_run("page", run_id) is not None
-    assert sessions.start_run("page", run_id) is None
-    assert sessions.start_run("page", None) is None
+    assert sessions.start_run("page") is None
+    sessions.begin_run("page")
+    assert sessions.start_run("page") is not None
+    assert sessions.start_run("page") is None
 
 
 def test_stop_reaches_only_the_page_it_was_pressed_on() -> None:
     sessions = Sessions()
-    here = sessions.start_run("here", sessions.begin_run("here"))
-    there = sessions.start_run("there", sessions.begin_run("there"))
+    sessions.begin_run("here")
+    sessions.begin_run("there")
+    here, there = sessions.start_run("here"), sessions.start_run("there")
     assert here is not None and there is not None
     assert sessions.stop_run("here") is True
     assert here.stopped.is_set() and not here.replaced.is_set()
@@ -44,9 +55,9 @@ def test_stop_reaches_only_the_page_it_was_pressed_on() -> None:
 
 def test_a_run_stopped_while_it_waits_never_starts() -> None:
     sessions = Sessions()
-    run_id = sessions.begin_run("page")
+    sessions.begin_run("page")
     assert sessions.stop_run("page") is False
-    assert sessions.start_run("page", run_id) is None
+    assert sessions.start_run("page") is None
     assert sessions.stop_run("a page without a run") is False
 
 
@@ -64,7 +75,8 @@ def test_a_pages_own_passages_are_its_own_and_the_latest_of_a_kind() -> None:
 
 def test_a_closed_page_leaves_nothing_behind() -> None:
     sessions = Sessions()
-    ticket = sessions.start_run("page", sessions.begin_run("page"))
+    sessions.begin_run("page")
+    ticket = sessions.start_run("page")
     folder = sessions.folder("page")
     (folder / "trace.json").write_text("{}", encoding="utf-8")
     assert sessions.folder("page") == folder

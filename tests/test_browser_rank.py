@@ -269,6 +269,80 @@ def test_a_second_run_takes_the_place_of_the_first(
     assert "soap-micelles" not in fake_page.doc_ids()
 
 
+def test_a_run_whose_turn_comes_late_is_the_latest_and_nothing_of_the_earlier(
+    fake_page: Visit, fake_student: FakeStudent, browser: Browser, fake_url: str
+) -> None:
+    blocking = fake_student.reader = FakeReader(hold=True)
+    other = open_visit(browser, fake_url)
+    other.ask(QUERY)
+    assert blocking.holding.wait(60)
+    fake_page.ask("why is the sky blue")
+    expect(fake_page.page.locator("#status")).to_contain_text("1 ahead of you")
+    fake_page.ask(OTHER)  # instead, while it still waits
+    fake_page.ask(" ")  # begins nothing, and ends nothing
+    expect(fake_page.page.locator("#query-error")).to_contain_text("Type a query")
+    fake_student.reader = FakeReader()
+    blocking.release.set()
+    other.wait_until("done")
+    close_visit(other, fake_url)
+    fake_page.wait_until("done")
+    expect(fake_page.page.locator(".asked")).to_have_text(f"Ranked for {OTHER}")
+    assert "phone-lift-faraday" in fake_page.doc_ids()
+
+
+def test_a_refused_query_beside_a_running_one_is_not_told_again(
+    fake_page: Visit, fake_student: FakeStudent
+) -> None:
+    first = fake_student.reader = FakeReader(hold=True)
+    page = fake_page.page
+    fake_page.ask(QUERY)
+    assert first.holding.wait(60)
+    fake_page.ask("x" * 2001)
+    expect(page.locator("#query-error [role=alert]")).to_contain_text("too long")
+    fake_page.ask("xylophone zebra")
+    expect(page.locator("#query-error [role=alert]")).to_contain_text("Try other words")
+    expect(page.locator("#stop")).to_be_disabled()
+    assert "too long" not in page.locator("#query-error").inner_text()
+    expect(page.locator(".asked")).to_have_text(f"Ranked for {QUERY}")
+
+
+def test_a_page_reloaded_mid_run_begins_afresh_and_ends_its_run(
+    fake_page: Visit, fake_student: FakeStudent
+) -> None:
+    first = fake_student.reader = FakeReader(hold=True)
+    page = fake_page.page
+    fake_page.ask(QUERY)
+    assert first.holding.wait(60)
+    page.locator(".card .place.stage1").first.wait_for()
+    page.reload()
+    page.locator(".state.done").wait_for()
+    expect(page.locator(".card")).to_have_count(0)
+    expect(page.locator("#stop")).to_be_disabled()
+    fake_student.reader = FakeReader()
+    fake_page.ask(OTHER)
+    fake_page.wait_until("done")  # the run of the page that is gone holds up nobody
+    assert "phone-lift-faraday" in fake_page.doc_ids() and not first.release.is_set()
+    # What Gradio says of the requests that the reload broke off.
+    broken = ("AbortError", "Connection errored out", "ERR_INCOMPLETE", "Failed to fetch")
+    fake_page.complaints[:] = [
+        said for said in fake_page.complaints if not any(word in said for word in broken)
+    ]
+
+
+def test_stop_ends_a_run_whose_weights_are_still_loading(
+    fake_page: Visit, fake_student: FakeStudent
+) -> None:
+    with fake_student.lock:  # as while its weights load
+        fake_page.ask(QUERY)
+        fake_page.page.locator(".card").first.wait_for()
+        fake_page.page.locator("#stop").click()
+        told = fake_page.wait_until("stopped")
+    assert told == "Stopped. The order before stage 1 is shown."
+    assert len(fake_page.ranks()) == 20
+    fake_page.ask(OTHER)
+    fake_page.wait_until("done")
+
+
 def test_a_stage_that_fails_leaves_the_one_before_it(
     fake_page: Visit, fake_student: FakeStudent
 ) -> None:
@@ -293,11 +367,12 @@ def test_an_unusable_query_is_told_beside_its_box_and_loses_nothing(fake_page: V
 
 
 def test_an_example_runs_and_the_keyboard_reaches_it(fake_page: Visit) -> None:
-    button = fake_page.page.get_by_role("button", name=OTHER)
+    button = fake_page.page.locator(".example button").last
+    query = button.inner_text()
     button.focus()
     button.press("Enter")
     fake_page.wait_until("done")
-    assert fake_page.page.get_by_label("Query").input_value() == OTHER
+    assert fake_page.page.get_by_label("Query").input_value() == query
     expect(button).to_be_hidden()
 
 
