@@ -237,7 +237,7 @@ def test_without_a_clipboard_the_link_is_shown(browser: Browser, fake_url: str) 
     visit.page.locator("#link button").click()
     expect(visit.page.get_by_label("Link to this ranking")).to_have_value(
         f"{fake_url}?corpus=everyday-science&q=how+does+soap+get+greasy+plates+clean&student=mini"
-        "&quantization=nf4&stages=both&mode=reason_first&final=profile&depth=20&grounding=on"
+        "&quantization=nf4&stages=both&mode=reason_first&final=profile&depth=20&window=profile&grounding=on"
     )
     close_visit(visit, fake_url)
 
