@@ -272,6 +272,14 @@ class RankingTrace:
         return tuple(s.doc_id for s in ordered)
 
     @property
+    def stage2_order(self) -> tuple[str, ...]:
+        """Stage 2's own order, whatever was blended with it afterwards."""
+        order = list(self.stage1_order or self.bm25_order)
+        for reading in self.readings:
+            order[reading.window.start : reading.window.end] = reading.ranked_doc_ids
+        return tuple(order)
+
+    @property
     def justifications(self) -> dict[str, Justification]:
         """The latest justification of each passage (a passage can be read in several windows)."""
         return {j.doc_id: j for reading in self.readings for j in reading.justifications}

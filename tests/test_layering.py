@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "retrieval",
         "sentences",
         "spans",
+        "suspicion",
         "textfile",
         "trace",
         "trec",
@@ -46,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("student", "stage1", "stage2", "jobs", "examples", "annotation"),
     ("pipeline", "training"),
-    ("systems",),
+    ("systems", "explain"),
     (
         "annotate_commands",
         "arguments",
@@ -66,6 +67,7 @@ MODEL_MODULES = ("student", "stage1", "stage2", "training", "systems", "corpora.
 HEAVY = {
     "accelerate",
     "bitsandbytes",
+    "captum",
     "datasets",
     "ir_datasets",
     "peft",

@@ -45,7 +45,7 @@ class Encoding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Tokenized:
+class ReadText:
     """A text as read: its token ids and their character spans; the passage's own text starts at
     text_start (a title may stand before it)."""
 
@@ -85,8 +85,7 @@ class BiEncoderScorer:
         cancelled: Cancelled = lambda: False,
     ) -> list[PassageScore]:
         """Raw logits in input order. Raises CancelledError between batches."""
-        text = self.profile.query_template.format(query=query)
-        encoded_query = self._encode([self._tokenize(text, 0, self.profile.max_query_tokens)])[0]
+        encoded_query = self._encode([self.read_query(query)])[0]
         encodings = self.encode_passages(passages, progress=progress, cancelled=cancelled)
         return [
             self._compare(encoded_query, passage, encoding)
@@ -103,7 +102,7 @@ class BiEncoderScorer:
         """Encodings in input order, from the cache where it has them."""
         found = {p: self._cache[p] for p in passages if p in self._cache}
         missing = [p for p in dict.fromkeys(passages) if p not in found]
-        texts = [self._tokenize(*self._format(p), self.profile.max_passage_tokens) for p in missing]
+        texts = [self.read_passage(p) for p in missing]
         done = len(passages) - len(missing)
         progress(done, len(passages))
         for batch in plan_batches([len(text.ids) for text in texts], self._token_budget):
@@ -116,6 +115,15 @@ class BiEncoderScorer:
         self._remember(found)
         return [found[passage] for passage in passages]
 
+    def read_query(self, query: str) -> ReadText:
+        """The query as it is read."""
+        text = self.profile.query_template.format(query=query)
+        return self._tokenize(text, 0, self.profile.max_query_tokens)
+
+    def read_passage(self, passage: Passage) -> ReadText:
+        """The passage as it is read, title and all."""
+        return self._tokenize(*self._format(passage), self.profile.max_passage_tokens)
+
     def forget(self) -> None:
         """Empties the cache of encoded passages."""
         self._cache.clear()
@@ -127,18 +135,18 @@ class BiEncoderScorer:
         prefix = head.format(title=passage.title)
         return template.format(title=passage.title, text=passage.text), len(prefix)
 
-    def _tokenize(self, text: str, text_start: int, max_tokens: int) -> _Tokenized:
+    def _tokenize(self, text: str, text_start: int, max_tokens: int) -> ReadText:
         encoded = self.tokenizer(
             text, truncation=True, max_length=max_tokens, return_offsets_mapping=True
         )
-        return _Tokenized(
+        return ReadText(
             text=text,
             text_start=text_start,
             ids=encoded["input_ids"],
             offsets=encoded["offset_mapping"],
         )
 
-    def _encode(self, texts: list[_Tokenized]) -> list[Encoding]:
+    def _encode(self, texts: list[ReadText]) -> list[Encoding]:
         batch = self.tokenizer.pad(
             {"input_ids": [text.ids for text in texts]}, padding=True, return_tensors="pt"
         )
@@ -191,7 +199,7 @@ class BiEncoderScorer:
             self._cache.popitem(last=False)
 
 
-def _locate_sentences(text: _Tokenized) -> tuple[tuple[int, int, int, int], ...]:
+def _locate_sentences(text: ReadText) -> tuple[tuple[int, int, int, int], ...]:
     """The passage's sentences, spans counted in its own text, with their rows of word tokens.
 
     Sentences that lie wholly beyond the tokens read are left out.

@@ -1,0 +1,198 @@
+"""A ranking on the bench: its student, its trace, and everything that may be tried on them.
+
+Takes a student and a trace, returns scores and traces of variants; counts them, tells progress and
+stops when asked. The student's lock is held for one variant at a time, so that others can rank in
+between. Candidates stay as BM25 found them: a variant changes their text or order, never who is in
+the list. Knows no question; the other modules of this package ask them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from reranker.errors import CancelledError, InputError
+from reranker.ordering import apply_readings
+from reranker.pipeline import RankRequest, rank
+from reranker.stage1.ablation import Ablation, Kept, occlude, share_out
+from reranker.stage1.attribution import TokenShares, share_score
+from reranker.stage1.biencoder import BiEncoderScorer
+from reranker.stage2.reader import WindowView
+from reranker.student.student import STAGE1, STAGE2, Student
+from reranker.types import (
+    Cancelled,
+    Hit,
+    Passage,
+    PassageScore,
+    Query,
+    RankingTrace,
+    RankSettings,
+    WindowReading,
+)
+from reranker.windows import plan_windows
+
+OnProgress = Callable[[int, int, str], None]
+
+
+class Workbench:
+    """Variants of one ranking. `total` is how many steps the whole analysis was estimated at."""
+
+    def __init__(
+        self,
+        student: Student,
+        trace: RankingTrace,
+        *,
+        progress: OnProgress = lambda done, total, message: None,
+        cancelled: Cancelled = lambda: False,
+        total: int = 0,
+    ) -> None:
+        self.student, self.trace = student, trace
+        self.total, self.done = total, 0
+        self._progress, self._cancelled = progress, cancelled
+
+    @property
+    def passages(self) -> dict[str, Passage]:
+        return {hit.passage.doc_id: hit.passage for hit in self.trace.hits}
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether stage 1 is of a form that can be taken apart token by token."""
+        with self.student.lock:
+            return isinstance(self.student.scorer, BiEncoderScorer)
+
+    def tell(self, message: str, steps: int = 1) -> None:
+        """Counts steps that are done, and says what comes next."""
+        self.done += steps
+        self.total = max(self.total, self.done)
+        self._progress(self.done, self.total, message)
+        self.check()
+
+    def check(self) -> None:
+        """Raises CancelledError when the analysis was stopped."""
+        if self._cancelled():
+            raise CancelledError("the analysis was stopped")
+
+    def score(self, passages: Sequence[Passage], query: str = "") -> list[PassageScore]:
+        """Stage 1's reading of any passages, for another query if one is given."""
+        self.check()
+        if not passages:
+            return []
+        with self.student.lock:
+            self.student.activate(STAGE1)
+            return self.student.scorer.score(
+                query or self.trace.query.text, list(passages), cancelled=self._cancelled
+            )
+
+    def rank(
+        self,
+        *,
+        query: str = "",
+        hits: Sequence[Hit] | None = None,
+        settings: RankSettings | None = None,
+    ) -> RankingTrace:
+        """The ranking with another query, other texts or other settings."""
+        self.check()
+        chosen = self.trace.hits if hits is None else tuple(hits)
+        settings = settings or self.trace.settings
+        request = RankRequest(
+            query=Query(query_id=self.trace.query.query_id, text=query or self.trace.query.text),
+            hits=chosen,
+            corpus_id=self.trace.corpus_id,
+            corpus_sha256=self.trace.corpus_sha256,
+        )
+        return rank(
+            self.student,
+            request,
+            replace(settings, depth=len(chosen)),
+            cancelled=self._cancelled,
+        )
+
+    def baseline(self) -> tuple[RankingTrace, bool]:
+        """The ranking to compare variants with, and whether it had to be made again: a trace of
+        other weights, or one that did not finish, would blame a variant for what it did not do."""
+        info, before = self.student.info(), self.trace.student
+        same = (info.name, info.quantization) == (before.name, before.quantization)
+        for stage, used in (("stage1", self.trace.stage1), ("stage2", self.trace.readings)):
+            name = f"{stage}_adapter_sha256"
+            same = same and (not used or getattr(info, name) == getattr(before, name))
+        if same and self.trace.complete:
+            return self.trace, False
+        return self.rank(), True
+
+    def read_order(
+        self, order: Sequence[str], scores: Sequence[PassageScore], *, seed: int = 0
+    ) -> tuple[tuple[str, ...], tuple[WindowReading, ...]]:
+        """Stage 2 alone over passages that stand in `order`, with stage 1's scores as they are:
+        the order it makes of them, and what it wrote."""
+        student, settings = self.student, self.trace.settings
+        profile = student.profile.stage2
+        if profile is None:
+            raise InputError(
+                f"expected a student with a stage 2, got {student.profile.name!r}; rank with one"
+            )
+        size = settings.window_size or profile.window_size
+        windows = plan_windows(
+            len(order), size, settings.stride or min(profile.stride, settings.window_size or size)
+        )
+        known = {score.doc_id: score for score in scores}
+        passages = self.passages
+        current = tuple(order)
+        readings: list[WindowReading] = []
+        with student.lock:
+            reader = student.reader
+            student.activate(STAGE2)
+            student.seed(seed)
+            for index, window in enumerate(windows):
+                self.check()
+                inside = current[window.start : window.end]
+                view = WindowView(
+                    index=index,
+                    window=window,
+                    query=self.trace.query.text,
+                    passages=tuple(passages[doc_id] for doc_id in inside),
+                    scores=tuple(known[doc_id] for doc_id in inside),
+                    ranks=tuple(range(window.start + 1, window.end + 1)),
+                )
+                reading = reader.read(
+                    view,
+                    mode=settings.mode,
+                    grounding=settings.grounding,
+                    on_delta=lambda delta: None,
+                    cancelled=self._cancelled,
+                )
+                readings.append(reading)
+                current = apply_readings(current, [reading])
+        return current, tuple(readings)
+
+    def share_tokens(self, passage: Passage, *, steps: int) -> TokenShares:
+        """Every token's part in a score. Raises InputError where stage 1 is no bi-encoder."""
+        self.check()
+        with self.student.lock:
+            scorer = self.student.scorer
+            if not isinstance(scorer, BiEncoderScorer):
+                raise InputError(
+                    "expected a bi-encoder as stage 1, got a cross-encoder; its tokens are not "
+                    "compared one by one, use occlusion or Shapley values"
+                )
+            return share_score(scorer, self.trace.query.text, passage, steps=steps)
+
+    def occlude(self, parts: int, write: Callable[[Kept], Passage]) -> Ablation:
+        """The effect of leaving out each of a passage's parts. write: the passage with the parts
+        that are kept."""
+        return occlude(self._score_kept(write), parts)
+
+    def share_out(
+        self, parts: int, write: Callable[[Kept], Passage], *, samples: int, seed: int
+    ) -> Ablation:
+        """Shapley values of a passage's parts."""
+        return share_out(self._score_kept(write), parts, samples=samples, seed=seed)
+
+    def _score_kept(
+        self, write: Callable[[Kept], Passage]
+    ) -> Callable[[Sequence[Kept]], list[float]]:
+        def score(rows: Sequence[Kept]) -> list[float]:
+            found = [s.score for s in self.score([write(row) for row in rows])]
+            self.tell("scoring the passage with parts left out", len(rows))
+            return found
+
+        return score
