@@ -53,7 +53,7 @@ OBJECTIVES: dict[str, ObjectiveSettings] = {
 NDCG = "nDCG@10"
 DL21, DL21_DEPTH = "dl21", 30
 """The quality table reranks 100; 30 let a dozen runs be measured in an hour of one core."""
-ARTICLES, QUESTIONS, DEV_QUESTIONS = 60, 400, 60
+ARTICLES, QUESTIONS, DEV_QUESTIONS = 60, 128, 60
 BEFORE = "untrained"
 
 Values = Mapping[str, float]
@@ -202,7 +202,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     out: Path = options.out.resolve()
     data = prepare_data(out / "data")
-    data = replace(data, passages=8, mining_depth=20, dev_depth=20)
+    data = replace(data, passages=8, mining_depth=14, dev_depth=20)
     measured: dict[str, list[Measured]] = {BEFORE: []}
     for seed in options.seeds:
         for objective in OBJECTIVES:
