@@ -6,6 +6,8 @@ component and no session; app/share.js makes the link's button work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.facts import name_apart, shorten
 from app.history import Entry
 from app.html import escape
@@ -33,7 +35,7 @@ def render_link(link: str, why_not: str = "") -> str:
 def render_side_by_side(first: Entry, second: Entry, agreement: Agreement[Passage]) -> str:
     """Two rankings as two columns, and above them how far they agree and what was set apart."""
     columns = "".join(
-        _render_column(entry, agreement.ranks, side) for side, entry in enumerate((first, second))
+        render_column(entry, agreement.ranks, side) for side, entry in enumerate((first, second))
     )
     differences = "".join(
         f"<li>{escape(name)}: <b>{escape(shorten(before, 120))}</b>, then "
@@ -43,7 +45,7 @@ def render_side_by_side(first: Entry, second: Entry, agreement: Agreement[Passag
     apart = f"<ul>{differences}</ul>" if differences else "<p>The same query and settings.</p>"
     return (
         '<section class="sides" aria-label="Two rankings side by side">'
-        f'<dl class="agreement">{_render_agreement(agreement)}</dl>'
+        f'<dl class="agreement">{render_agreement(agreement)}</dl>'
         f'<div class="apart">{apart}</div><div class="columns">{columns}</div></section>'
     )
 
@@ -71,7 +73,8 @@ def list_differences(first: RankingTrace, second: RankingTrace) -> list[tuple[st
     ]
 
 
-def _render_agreement(agreement: Agreement[Passage]) -> str:
+def render_agreement(agreement: Agreement[Passage]) -> str:
+    """How far two orders agree, as terms and values."""
     moved = sum(None not in ranks and ranks[0] != ranks[1] for ranks in agreement.ranks.values())
     facts = (
         (f"In both top {agreement.cutoff}", f"{agreement.shared} of {agreement.cutoff}"),
@@ -82,7 +85,16 @@ def _render_agreement(agreement: Agreement[Passage]) -> str:
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
 
 
-def _render_column(entry: Entry, ranks: dict[Passage, Ranks], side: int) -> str:
+def render_column(
+    entry: Entry,
+    ranks: dict[Passage, Ranks],
+    side: int,
+    *,
+    head: str = "",
+    grades: Mapping[str, int] | None = None,
+) -> str:
+    """One of two rankings. head: instead of the query. grades: shown beside what was judged."""
+    grades = grades or {}
     names, trace = name_apart(entry.trace), entry.trace
     passages = {hit.passage.doc_id: hit.passage for hit in trace.hits}
     rows = []
@@ -90,16 +102,21 @@ def _render_column(entry: Entry, ranks: dict[Passage, Ranks], side: int) -> str:
         other = ranks[passages[doc_id]][1 - side]
         rows.append(
             f'<li><span class="rank">{rank}</span><span class="name" dir="auto" '
-            f'title="{escape(doc_id)}">{escape(names[doc_id])}</span>'
+            f'title="{escape(doc_id)}">{escape(names[doc_id])}'
+            f"{_render_grade(grades.get(doc_id))}</span>"
             f"{_render_other(rank, other, side)}</li>"
         )
     hidden = len(trace.final_order) - len(rows)
     more = f'<p class="note">{hidden} more are not shown.</p>' if hidden > 0 else ""
     return (
-        f'<div><h3 dir="auto">{entry.number}. {escape(entry.query)}</h3>'
+        f'<div><h3 dir="auto">{escape(head or f"{entry.number}. {entry.query}")}</h3>'
         f'<p class="note">{escape(entry.origin)}</p><ol class="side">{"".join(rows)}</ol>'
         f"{more}</div>"
     )
+
+
+def _render_grade(grade: int | None) -> str:
+    return "" if grade is None else f' <span class="grade">grade {grade}</span>'
 
 
 def _render_other(rank: int, other: int | None, side: int) -> str:

@@ -99,6 +99,18 @@ def render_command(command: str) -> str:
     )
 
 
+def render_loaded(missing: str, left_out: Sequence[str]) -> str:
+    """What a settings file did to the form."""
+    told = [Message(text="The settings of the file are in the form.", tone="done")]
+    if missing:
+        words = f"Its data, {missing}, are not part of it: upload them above."
+        told.append(Message(text=words, tone="info"))
+    if left_out:
+        words = "Left out, as this page has no control for it: " + "; ".join(left_out) + "."
+        told.append(Message(text=words, tone="error"))
+    return "".join(render_message(message) for message in told)
+
+
 def render_job(job: Job) -> str:
     """State, figures, and what the trainer told."""
     status = job.status

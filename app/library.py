@@ -12,8 +12,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -22,11 +23,12 @@ from app.zerogpu import estimate_seconds, is_zerogpu, lend_gpu
 from reranker.config import DEFAULT_STUDENT, Profile, list_students, load_profile
 from reranker.corpora import Corpus, CorpusInfo, list_corpora, load_corpus
 from reranker.errors import CancelledError, DearError
+from reranker.jobs.job import jobs_dir
+from reranker.jobs.trained import find_trained, list_offered
 from reranker.retrieval import Retriever, build_retriever
 from reranker.types import Cancelled, Quantization, RankEvent, RankSettings
 
 if TYPE_CHECKING:
-    from reranker.jobs.job import Job
     from reranker.pipeline import RankRequest
     from reranker.student.student import Student
 
@@ -100,8 +102,13 @@ class Library:
         student: str = DEFAULT_STUDENT,
         quantization: Quantization | None = None,
         load_student: LoadStudent | None = None,
+        jobs: Path | None = None,
     ) -> None:
-        """Raises StudentError when there is no student of that name."""
+        """jobs: the folder of all training jobs, by default `jobs_dir()`.
+
+        Raises StudentError when there is no student of that name.
+        """
+        self.jobs = jobs or jobs_dir()
         self.student = student
         self.quantization = quantization or load_profile(student).quantization
         self.corpora: tuple[CorpusInfo, ...] = list_corpora()
@@ -114,7 +121,6 @@ class Library:
         self._importing = threading.Lock()
         self._sources: Shelf[str, Source] = Shelf()
         self._students: Shelf[tuple[str, Quantization], Student] = Shelf(KEPT_STUDENTS)
-        self._trained: dict[str, Profile] = {}
         self._warming: threading.Thread | None = None
         self._rank_on_gpu = lend_gpu(self._rank_apart, self._estimate)
 
@@ -122,25 +128,14 @@ class Library:
         """Every student a visitor may choose, by name; the one the server began with first, those
         with an adapter trained here last."""
         names = dict.fromkeys([self.student, *list_students()])
-        return {name: load_profile(name) for name in names} | self._trained
+        return {name: load_profile(name) for name in names} | list_offered(self.jobs)
 
-    def add_trained(self, job: Job) -> str:
-        """Offers a job's student with the job's adapter in its stage, until the server ends.
+    def find_profile(self, name: str) -> Profile:
+        """A student's profile, also of an adapter trained here that is not on offer.
 
-        Returns the title it is offered by. Raises StudentError when the student is gone.
+        Raises StudentError.
         """
-        profile = load_profile(job.settings.student)
-        adapter = str((job.folder / "adapter").resolve())
-        if job.settings.stage == "stage1":
-            profile = replace(profile, stage1=replace(profile.stage1, adapter=adapter))
-        elif profile.stage2 is not None:
-            profile = replace(profile, stage2=replace(profile.stage2, adapter=adapter))
-        # A job that was resumed has another adapter, and must not be answered by the one in memory.
-        name = f"{profile.name}+{job.job_id}-{job.attempts}"
-        stage = "stage 1" if job.settings.stage == "stage1" else "stage 2"
-        title = f"{profile.name}, {stage} trained here ({job.job_id[:15]} {job.job_id[-4:]})"
-        self._trained = self._trained | {name: replace(profile, name=name, title=title)}
-        return title
+        return find_trained(name, self.jobs) or load_profile(name)
 
     def open_source(self, corpus_id: str) -> Source:
         """One of `corpora` with its index. Raises InputError."""
@@ -158,7 +153,7 @@ class Library:
 
     def open_student(self, name: str, quantization: Quantization) -> Student:
         """Raises StudentError or QuantizationError."""
-        profile = self._trained.get(name)
+        profile = find_trained(name, self.jobs)
 
         def make() -> Student:
             if profile is not None:
@@ -205,7 +200,7 @@ class Library:
     def _estimate(
         self, student: str, quantization: Quantization, request: RankRequest, settings: RankSettings
     ) -> float:
-        return estimate_seconds(self.list_profiles()[student], settings, len(request.hits))
+        return estimate_seconds(self.find_profile(student), settings, len(request.hits))
 
     def warm_up(self) -> None:
         """Loads what a first ranking needs; `warmed` is set when done.

@@ -14,6 +14,7 @@ from app.facts import describe_timings
 from reranker.errors import (
     CancelledError,
     DearError,
+    HubError,
     InputError,
     QuantizationError,
     StudentError,
@@ -48,6 +49,7 @@ _LEADS: tuple[tuple[type[DearError], str], ...] = (
     (QuantizationError, "This quantisation does not work here"),
     (StudentError, "The student cannot be used"),
     (TraceError, "The trace cannot be used"),
+    (HubError, "Not pushed"),
     (InputError, ""),
 )
 

@@ -1,19 +1,18 @@
 """What the Train tab shows of jobs: a job's id in, every part of the board out.
 
-Takes the library and a folder of jobs. Everything about a job is read from its folder each
+Takes a folder of jobs. Everything about a job is read from its folder each
 time, so a reloaded page, a second browser and a restarted server all see the same.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from app.html import render_message
+from app.html import render_message, render_note
 from app.html_train import (
     render_gain,
     render_job,
@@ -21,15 +20,14 @@ from app.html_train import (
     render_log,
     render_settings_difference,
 )
-from app.library import Library
 from app.messages import Message, explain_error
 from app.plots import make_plot
-from app.rank_events import SKIP, find_key
-from app.session import Sessions
+from app.rank_events import SKIP
 from app.train_facts import describe_start, name_job
 from app.train_figures import draw_progress
 from app.train_options import list_differences
-from reranker.errors import DearError, InputError
+from app.train_try import list_queries
+from reranker.errors import DearError
 from reranker.jobs.job import (
     Job,
     list_jobs,
@@ -38,12 +36,12 @@ from reranker.jobs.job import (
     resume_job,
     stop_job,
 )
+from reranker.jobs.kept import delete_job
 from reranker.jobs.outcome import is_measured, measure_outcome
+from reranker.jobs.trained import has_adapter
 
-OFFERED = (
-    "Offered on the Rank tab as “{title}”, in the Student list under Advanced, until this server "
-    "ends. Nothing uses it until somebody chooses it there."
-)
+NO_JOB = "No job to show yet: start one."
+DELETED = "The job {job} is deleted, with its checkpoints and its adapter."
 
 
 class Board(NamedTuple):
@@ -65,13 +63,16 @@ class Board(NamedTuple):
     second: Any = SKIP
     timer: Any = SKIP
     error: Any = SKIP
+    delete: Any = SKIP
+    after: Any = SKIP
+    query: Any = SKIP
 
 
 class JobBoard:
     """The events of the board."""
 
-    def __init__(self, library: Library, sessions: Sessions, root: Path) -> None:
-        self.library, self.sessions, self.root = library, sessions, root
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
     def open(self) -> Board:
         """The board of a page that was just opened: the job that runs, else the latest."""
@@ -81,10 +82,18 @@ class JobBoard:
         return self.show(latest.job_id if latest else None)
 
     def follow(self, chosen: str | None, seen: Any) -> Board:
-        """The board again where something has changed since it was `seen`."""
-        if chosen is not None and self._mark(chosen) == seen:
+        """The board again where something has changed since it was `seen`. What somebody may have
+        under their hand stays: the lists of jobs unless there are others, what was said last."""
+        mark, names = seen or (None, None)
+        if chosen is not None and self._mark(chosen) == mark:
             return Board()
-        return self.show(chosen)
+        board = self.show(chosen)._replace(error=SKIP, zipped=SKIP)
+        if board.seen is None:
+            return board
+        if mark and mark[1:3] == board.seen[0][1:3]:
+            board = board._replace(query=SKIP)
+        lists = SKIP if board.seen[1] == names else gr.update(choices=board.seen[1])
+        return board._replace(chosen=lists, first=lists, second=lists)
 
     def show(self, chosen: str | None) -> Board:
         """Everything the board shows of a job and of all jobs."""
@@ -100,19 +109,27 @@ class JobBoard:
             error="",
         )
         if job is None:
-            return shared
-        finished = job.ended and (job.folder / "adapter").is_dir()
+            nothing = gr.Button(interactive=False)
+            return shared._replace(
+                seen=None, job=render_note(NO_JOB), curves=None, log="", gain="", stop=nothing,
+                resume=nothing, delete=nothing, offer=nothing, download=nothing,
+                zipped=gr.DownloadButton(visible=False), after=gr.Column(visible=False),
+            )  # fmt: skip
+        finished = has_adapter(job)
         return shared._replace(
-            seen=self._mark(job.job_id),
+            seen=(self._mark(job.job_id), names),
             job=render_job(job),
             curves=make_plot(draw_progress(job.progress, job.metric)),
             log=render_log(read_log(job.job_id, self.root)),
             stop=gr.Button(interactive=not job.ended),
             resume=gr.Button(interactive=job.ended and job.status != "done"),
             gain=_render_gain(job) if job.ended else "",
+            delete=gr.Button(interactive=job.ended),
             offer=gr.Button(interactive=finished),
             download=gr.Button(interactive=finished),
             zipped=gr.DownloadButton(visible=False),
+            after=gr.Column(visible=finished),
+            query=_suggest(job),
         )
 
     def stop(self, chosen: str | None) -> Board:
@@ -132,32 +149,17 @@ class JobBoard:
         rows = list_differences(one.settings, other.settings)
         return render_settings_difference(rows, (name_job(one), name_job(other)))
 
-    def offer(self, chosen: str | None) -> tuple[Any, Any]:
-        """Adds the job's adapter to the students of this server: a message, and the Rank tab's
-        list of students. Nothing is chosen there."""
+    def delete(self, chosen: str | None) -> Board:
+        """Removes a job that has ended with all its files, and shows the latest one left. chosen:
+        None where the person thought better of it."""
+        if chosen is None:
+            return Board()
         try:
-            title = self.library.add_trained(_require_adapter(chosen, self.root))
+            delete_job(chosen, self.root)
         except DearError as error:
-            return render_message(explain_error(error)), SKIP
-        message = Message(text=OFFERED.format(title=title), tone="done")
-        return render_message(message), self.list_students()
-
-    def list_students(self) -> Any:
-        """The Rank tab's list of students as it is now."""
-        profiles = self.library.list_profiles()
-        return gr.update(choices=[(profile.title, name) for name, profile in profiles.items()])
-
-    def zip_adapter(self, chosen: str | None, request: gr.Request) -> tuple[Any, Any]:
-        """The adapter's folder as one file: an error, and the button that fetches it."""
-        try:
-            job = _require_adapter(chosen, self.root)
-        except DearError as error:
-            return render_message(explain_error(error)), SKIP
-        path = self.sessions.folder(find_key(request)) / f"{job.job_id}-adapter.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for file in sorted((job.folder / "adapter").iterdir()):
-                archive.write(file, f"{job.job_id}/{file.name}")
-        return "", gr.DownloadButton(value=str(path), visible=True)
+            return self.show(chosen)._replace(error=render_message(explain_error(error)))
+        told = render_message(Message(text=DELETED.format(job=chosen), tone="done"))
+        return self.open()._replace(error=told)
 
     def _act(self, act: Callable[[str, Path], Job], chosen: str | None) -> Board:
         try:
@@ -180,17 +182,16 @@ class JobBoard:
             return [str(stamps)]
         progress = job.progress
         told = len(progress.events), len(progress.evaluations), progress.resumes
-        return [str(stamps), job.status, job.step, *told, job.queue_position]
+        return [str(stamps), chosen, job.status, job.step, *told, job.queue_position]
 
 
-def _require_adapter(chosen: str | None, root: Path) -> Job:
-    job = read_job(str(chosen or ""), root)
-    if not job.ended or not (job.folder / "adapter").is_dir():
-        raise InputError(
-            f"expected a job that has ended with an adapter, got {job.job_id!r}, which is "
-            f"{job.status}; wait for it, or stop it"
-        )
-    return job
+def _suggest(job: Job) -> Any:
+    """Queries to try once the job has ended, the one that changed most in the box."""
+    try:
+        offered = list_queries(job) if job.ended else []
+    except DearError:  # told where the gain stands
+        offered = []
+    return gr.update(choices=offered, value=offered[0] if offered else None)
 
 
 def _render_gain(job: Job) -> str:

@@ -6,7 +6,6 @@ Takes the library and a board of jobs. Knows which parts the form has, not where
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +15,14 @@ import gradio as gr
 import psutil
 
 from app.html import render_message
-from app.html_train import render_command, render_data, render_memory
+from app.html_train import render_command, render_data, render_loaded, render_memory
 from app.library import Library
 from app.messages import Message, explain_error
-from app.rank_events import SKIP
+from app.rank_events import SKIP, find_key
 from app.session import Sessions
+from app.train_adapter import AdapterEvents
 from app.train_board import Board, JobBoard
+from app.train_config import read_config, write_config
 from app.train_options import (
     OPTIONS,
     OWN_FILE,
@@ -32,17 +33,20 @@ from app.train_options import (
     read_form,
     write_command,
 )
+from app.train_try import TryEvents
 from reranker.config import list_students
 from reranker.corpora import load_qrels
-from reranker.errors import DearError, InputError
+from reranker.errors import DearError
 from reranker.examples.report import inspect_data, require_usable
-from reranker.jobs.folder import hash_file
-from reranker.jobs.job import jobs_dir, start_job
+from reranker.jobs.job import start_job
+from reranker.jobs.kept import keep_file
 from reranker.jobs.memory import estimate_memory
 from reranker.jobs.presets import make_settings
 from reranker.jobs.settings import Stage, TrainingSettings
 
 SWITCH = "DEAR_TRAINING"
+FORM = ("student", "stage", "preset", "source", "file", "format", "corpus")
+"""The controls of the form before its options, in the order `read_values` takes them."""
 OFF = (
     "Anyone can open this page, and a training job would take its processor for minutes. Whoever "
     f"runs it can switch training on with {SWITCH}=on; on your own machine it is on."
@@ -58,6 +62,7 @@ class Checked(NamedTuple):
     memory: Any = SKIP
     command: Any = SKIP
     start: Any = SKIP
+    config: Any = SKIP
 
 
 def is_training_on() -> bool:
@@ -72,10 +77,13 @@ class TrainEvents:
     """The tab's events over one library and one folder of jobs."""
 
     def __init__(self, library: Library, sessions: Sessions, root: Path | None = None) -> None:
-        """root: the folder of all jobs, by default `jobs_dir()`."""
+        """root: the folder of all jobs, by default the library's."""
         self.library = library
-        self.root = root or jobs_dir()
-        self.board = JobBoard(library, sessions, self.root)
+        self.root = root or library.jobs
+        self.sessions = sessions
+        self.board = JobBoard(self.root)
+        self.adapter = AdapterEvents(library, sessions, self.root)
+        self.trying = TryEvents(library, self.root)
         students = dict.fromkeys([library.student, *list_students()])
         corpora = [info.corpus_id for info in library.corpora]
         self.offer = Offer(
@@ -112,18 +120,21 @@ class TrainEvents:
             gr.update(visible=own),
         )
 
-    def check(self, *values: Any) -> Checked:
-        """Reads the data and says what is in them, what memory a job takes, and its command."""
+    def check(self, request: gr.Request, *values: Any) -> Checked:
+        """Reads the data and says what is in them, what memory a job takes, and its command; the
+        settings as a file."""
         form = read_values(values)
         try:
             settings = read_form(form, self.offer)
         except DearError as error:
             return _refuse(error, form)
         command = render_command(write_command(settings))
+        file = write_config(settings, self.sessions.folder(find_key(request)))
+        config = gr.DownloadButton(value=str(file), interactive=True)
         try:
             report = inspect_data(settings)
         except DearError as error:
-            return _refuse(error, form)._replace(command=command)
+            return _refuse(error, form)._replace(command=command, config=config)
         try:
             free = int(psutil.virtual_memory().available)
             memory = render_memory(estimate_memory(settings), free)
@@ -132,7 +143,35 @@ class TrainEvents:
         blocked = bool(report.problems) or (
             report.leakage.serious and not settings.data.allow_leakage
         )
-        return Checked(render_data(report), "", memory, command, gr.Button(interactive=not blocked))
+        start = gr.Button(interactive=not blocked)
+        return Checked(render_data(report), "", memory, command, start, config)
+
+    def load_config(self, path: str | None) -> tuple[Any, ...]:
+        """A file's settings in the form: what to say of it, then every control. The data are not
+        part of it and have to be uploaded again."""
+        controls = len(FORM) + len(OPTIONS)
+        if path is None:
+            return "", *[SKIP] * controls
+        try:
+            loaded = read_config(Path(path), self.offer)
+        except DearError as error:
+            return render_message(explain_error(error)), *[SKIP] * controls
+        settings, stage = loaded.settings, loaded.settings.stage
+        own, first = loaded.source == OWN_FILE, stage == "stage1"
+        return (
+            render_loaded(loaded.missing, loaded.left_out),
+            settings.student,
+            stage,
+            settings.preset,
+            gr.update(value=loaded.source, visible=first),
+            gr.update(visible=own),
+            gr.update(choices=list_formats(stage), value=settings.data.format, visible=own),
+            gr.update(value=settings.data.corpus, visible=own and first),
+            *[
+                gr.update(value=value, visible=option.stage in ("", stage))
+                for option, value in zip(OPTIONS, loaded.options, strict=True)
+            ],
+        )
 
     def start(self, *values: Any) -> Iterator[tuple[Any, ...]]:
         """Starts a job: an error beside the button, then the board with the new job."""
@@ -157,32 +196,16 @@ class TrainEvents:
         source = Path(settings.data.train)
         if settings.data.train in self.offer.sources:
             return settings
-        folder = self.root / "data" / hash_file(source)[:16]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / source.name)
-        except OSError as error:
-            raise InputError(
-                f"expected room for the file beside the jobs, got {error.strerror}; free some "
-                "space, or set DEAR_JOBS to another folder"
-            ) from error
-        return replace(settings, data=replace(settings.data, train=str(folder / source.name)))
+        kept = keep_file(source, self.root)
+        return replace(settings, data=replace(settings.data, train=str(kept)))
 
 
 def read_values(values: tuple[Any, ...]) -> Form:
     """The controls' values in the order of the tab's `FormControls`."""
-    student, stage, preset, source, file, data_format, corpus, *options = values
-    named = dict(zip((option.name for option in OPTIONS), options, strict=True))
-    return Form(
-        student=student,
-        stage=stage,
-        preset=preset,
-        source=source,
-        file=file,
-        format=data_format,
-        corpus=corpus or "",
-        options=named,
-    )
+    given = dict(zip(FORM, values[: len(FORM)], strict=True))
+    names = (option.name for option in OPTIONS)
+    options = dict(zip(names, values[len(FORM) :], strict=True))
+    return Form(**{**given, "corpus": given["corpus"] or ""}, options=options)
 
 
 def _explain(error: DearError, form: Form) -> Message:
@@ -196,4 +219,5 @@ def _explain(error: DearError, form: Form) -> Message:
 
 def _refuse(error: DearError, form: Form) -> Checked:
     shown = render_message(_explain(error, form))
-    return Checked("", shown, "", "", gr.Button(interactive=False))
+    no = gr.Button(interactive=False)
+    return Checked("", shown, "", "", no, gr.DownloadButton(interactive=False))

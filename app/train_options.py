@@ -242,14 +242,15 @@ def write_command(settings: TrainingSettings) -> str:
     words += ["--student", settings.student, "--data", shown.data.train]
     words += ["--format", settings.data.format]
     words += [
-        f"--set={name}={_write_value(value)}"
+        f"--set={name}={write_value(value)}"
         for name, value in list_settings(shown).items()
         if value != begin[name] and name not in ("student", "data.train", "data.format")
     ]
     return shlex.join(words)
 
 
-def _write_value(value: object) -> str:
+def write_value(value: object) -> str:
+    """A setting's value as --set takes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

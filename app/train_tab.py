@@ -8,12 +8,11 @@ import gradio as gr
 
 from app.html import render_note
 from app.html_train import render_off
-from app.train_board import Board, JobBoard
+from app.train_board_panel import build_board_panel
 from app.train_events import OFF, QUICK, Checked, TrainEvents, is_training_on
 from app.train_options import OPTIONS, OWN_FILE, Group, Option, list_formats, list_settings
 from reranker.jobs.presets import make_settings
 
-POLL_SECONDS = 2.0
 PRESETS = [
     ("Quick: minutes on a laptop", "quick"),
     ("Paper: DeAR's own settings", "paper"),
@@ -48,11 +47,10 @@ def build_train_tab(events: TrainEvents, students: Any) -> None:
     with gr.Row(elem_classes="train-split"):
         with gr.Column(scale=5, min_width=320, elem_classes="train-form"):
             form, options = _build_form(events)
-            checked, start_error = _build_checked()
+            checked, start_error, files = _build_checked()
         with gr.Column(scale=6, min_width=320, elem_classes="train-board"):
-            board, beside = _build_board()
-    _join_form(events, form, options, checked)
-    _join_board(events.board, board, beside, students)
+            board = build_board_panel(events, students)
+    _join_form(events, form, options, checked, files)
     checked.start.click(
         events.start,
         [*form, *options],
@@ -138,63 +136,32 @@ def _build_option(option: Option, value: Any) -> Any:
     return gr.Number(minimum=0, step=0.00001 if value < 0.01 else 0.05, **shared)
 
 
-def _build_checked() -> tuple[Checked, Any]:
+def _build_checked() -> tuple[Checked, Any, tuple[Any, Any]]:
+    """What follows the form, the place of an error at the start, and what loads settings: a
+    button and its answer."""
     data = _html(elem_id="train-data")
     error = _html(elem_id="train-data-error")
     memory = _html(elem_id="train-memory")
     with gr.Row(elem_classes="downloads"):
         start = gr.Button("Start training", variant="primary", elem_id="train-start")
-    start_error = _html(elem_id="train-start-error")
-    command = _html(elem_id="train-command")
-    return Checked(data, error, memory, command, start), start_error
-
-
-def _build_board() -> tuple[Board, tuple[Any, Any]]:
-    """The board, and what compares two jobs: a button and its answer."""
-    chosen = gr.Dropdown(
-        [], value=None, label="Job", elem_id="train-job",
-        info="Every job of this server, the newest first.",
-    )  # fmt: skip
-    job = _html(render_note("No job to show yet: start one."), elem_id="train-view")
-    with gr.Row(elem_classes="downloads"):
-        stop, resume, offer, download = (
-            gr.Button(label, size="sm", interactive=False, elem_id=f"train-{name}")
-            for label, name in (
-                ("Stop and save", "stop"),
-                ("Resume", "resume"),
-                ("Offer on the Rank tab", "offer"),
-                ("Pack the adapter", "pack"),
-            )
+        config = gr.DownloadButton(
+            "Save the settings", size="sm", interactive=False, elem_id="train-save"
         )
-        zipped = gr.DownloadButton("Save the .zip", size="sm", visible=False, elem_id="train-zip")
-    error = _html(elem_id="train-error")
-    curves = gr.Plot(
-        show_label=False,
-        container=False,
-        elem_classes=["chart", "train-chart"],
-        elem_id="train-curves",
-    )
-    gain = _html(elem_id="train-gain")
-    with gr.Accordion("Log", open=False, elem_id="train-log-drawer"):
-        log = _html(elem_id="train-log")
-    with gr.Accordion("All jobs", open=False, elem_id="train-all"):
-        jobs = _html(elem_id="train-jobs")
-        with gr.Row():
-            first, second = (
-                gr.Dropdown([], value=None, label=f"{place} job", min_width=200)
-                for place in ("First", "Second")
-            )
-        differ = gr.Button("What differs in their settings", size="sm", elem_id="train-differ")
-        difference = _html(elem_id="train-difference")
-    board = Board(
-        gr.State(None), chosen, job, curves, log, stop, resume, gain, offer, download, zipped,
-        jobs, first, second, gr.Timer(POLL_SECONDS, active=False), error,
-    )  # fmt: skip
-    return board, (differ, difference)
+        load = gr.UploadButton(
+            "Load settings", size="sm", file_types=[".json"], elem_id="train-load"
+        )
+    start_error = _html(elem_id="train-start-error")
+    loaded = _html(elem_id="train-loaded")
+    command = _html(elem_id="train-command")
+    return Checked(data, error, memory, command, start, config), start_error, (load, loaded)
 
 
 def _join_form(
-    events: TrainEvents, form: FormControls, options: list[Any], checked: Checked
+    events: TrainEvents,
+    form: FormControls,
+    options: list[Any],
+    checked: Checked,
+    files: tuple[Any, Any],
 ) -> None:
     values = [*form, *options]
     check: dict[str, Any] = {
@@ -222,20 +189,8 @@ def _join_form(
         **check
     )
     gr.on(None, **check)
-
-
-def _join_board(events: JobBoard, board: Board, beside: tuple[Any, Any], students: Any) -> None:
-    parts = list(board)
-    gr.on(None, events.open, None, parts, **QUICK)
-    gr.on(None, events.list_students, None, students, **QUICK)
-    board.chosen.input(events.show, board.chosen, parts, **QUICK)
-    board.timer.tick(events.follow, [board.chosen, board.seen], parts, **QUICK)
-    board.stop.click(events.stop, board.chosen, parts, **QUICK)
-    board.resume.click(events.resume, board.chosen, parts, **QUICK)
-    board.offer.click(events.offer, board.chosen, [board.error, students], **QUICK)
-    board.download.click(events.zip_adapter, board.chosen, [board.error, board.zipped], **QUICK)
-    differ, difference = beside
-    differ.click(events.compare_settings, [board.first, board.second], difference, **QUICK)
+    load, loaded = files
+    load.upload(events.load_config, load, [loaded, *values], **QUICK).then(**check)
 
 
 def _html(value: str = "", **options: Any) -> Any:

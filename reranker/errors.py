@@ -39,5 +39,9 @@ class EndpointError(DearError):
     """A model behind an HTTP endpoint gave no usable answer, after every retry."""
 
 
+class HubError(DearError):
+    """The Hugging Face hub refused something, or did not answer."""
+
+
 class CancelledError(DearError):
     """The person asked for the work to stop. What was finished is in the trace so far."""

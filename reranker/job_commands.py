@@ -1,4 +1,4 @@
-"""The command line of jobs: list, show, stop, resume, delete.
+"""The command line of jobs: list, show, stop, resume, delete, push.
 
 Takes parsed arguments, writes to standard output. Knows jobs by their folders only.
 """
@@ -10,13 +10,17 @@ import json
 import sys
 from typing import Any
 
-from reranker.jobs.job import delete_job, list_jobs, read_job, resume_job, stop_job
+from huggingface_hub import get_token
+
+from reranker.jobs.job import jobs_dir, list_jobs, read_job, resume_job, stop_job
+from reranker.jobs.kept import delete_job
 from reranker.jobs.outcome import Outcome, is_measured, measure_outcome
+from reranker.jobs.publish import push_adapter
 
 
 def add_job_commands(added: Any) -> None:
     """Adds `jobs` to the subparsers of the command line."""
-    jobs = added.add_parser("jobs", help="list, show, stop, resume or delete training jobs")
+    jobs = added.add_parser("jobs", help="list, show, stop, resume, delete or push training jobs")
     verbs = jobs.add_subparsers(required=True, metavar="ACTION")
     verbs.add_parser("list", help="every job, the newest first").set_defaults(run=run_jobs_list)
     for name, function, words in (
@@ -30,6 +34,17 @@ def add_job_commands(added: Any) -> None:
         if name == "stop":
             parser.add_argument("--now", action="store_true", help="kill it, saving nothing more")
         parser.set_defaults(run=function)
+
+    _add_push(verbs)
+
+
+def _add_push(verbs: Any) -> None:
+    parser = verbs.add_parser("push", help="put a job's adapter on the Hugging Face hub")
+    parser.add_argument("job_id", metavar="JOB")
+    parser.add_argument("repo_id", metavar="OWNER/NAME", help="made where it is not there yet")
+    parser.add_argument("--public", action="store_true", help="make it a public repository")
+    parser.add_argument("--endpoint", help="another hub than $HF_ENDPOINT or huggingface.co")
+    parser.set_defaults(run=run_jobs_push)
 
 
 def run_jobs_list(options: argparse.Namespace) -> int:
@@ -93,7 +108,21 @@ def run_jobs_resume(options: argparse.Namespace) -> int:
 
 def run_jobs_delete(options: argparse.Namespace) -> int:
     """Removes a job that has ended."""
-    delete_job(options.job_id)
+    delete_job(options.job_id, jobs_dir())
+    return 0
+
+
+def run_jobs_push(options: argparse.Namespace) -> int:
+    """Uploads an adapter with the token of $HF_TOKEN or of `hf auth login`."""
+    _print(
+        push_adapter(
+            read_job(options.job_id),
+            options.repo_id,
+            get_token() or "",
+            private=not options.public,
+            endpoint=options.endpoint,
+        )
+    )
     return 0
 
 

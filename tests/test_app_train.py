@@ -13,14 +13,18 @@ from app.html_train import (
     render_gain,
     render_job,
     render_jobs,
+    render_loaded,
     render_log,
     render_off,
     render_settings_difference,
 )
 from app.library import Library
+from app.rank_events import SKIP
 from app.session import Sessions
-from app.train_board import Board, JobBoard
-from app.train_events import TrainEvents, is_training_on
+from app.train_adapter import AdapterEvents
+from app.train_board import NO_JOB, Board, JobBoard
+from app.train_config import read_config, write_config
+from app.train_events import FORM, TrainEvents, is_training_on, read_values
 from app.train_facts import describe_start, list_facts, write_duration
 from app.train_figures import SHOWN_POINTS, draw_progress
 from app.train_options import (
@@ -38,6 +42,7 @@ from reranker.errors import InputError
 from reranker.examples.report import inspect_data
 from reranker.jobs.folder import JobFolder, write_json
 from reranker.jobs.job import Job, create_folder, read_job
+from reranker.jobs.kept import delete_job
 from reranker.jobs.outcome import is_measured, measure_outcome
 from reranker.jobs.presets import make_settings
 from reranker.jobs.progress import EVALUATION, STEP, ProgressLog
@@ -207,8 +212,7 @@ def test_data_reports_name_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_the_board_follows_the_folder(tmp_path: Path) -> None:
-    events = TrainEvents(Library(), Sessions(), tmp_path)
-    board = JobBoard(events.library, Sessions(), tmp_path)
+    board = JobBoard(tmp_path)
     assert board.open().chosen.value is None
     job = write_job(tmp_path, status="stopped")
     opened = board.open()
@@ -216,27 +220,123 @@ def test_the_board_follows_the_folder(tmp_path: Path) -> None:
     assert not opened.timer.active and "best dev nDCG@10" in opened.job
     assert board.follow(job.job_id, opened.seen) == Board()
     write_json(JobFolder(job.folder).state, {"status": "failed", "message": "", "steps": 4})
-    assert "Failed" in board.follow(job.job_id, opened.seen).job
+    followed = board.follow(job.job_id, opened.seen)
+    assert "Failed" in followed.job and followed.error == SKIP == followed.zipped
     assert "Expected a job that runs" in board.stop(job.job_id).error
     other = write_job(tmp_path, make_settings("paper", "stage1"))
     assert "lora.rank" in board.compare_settings(job.job_id, other.job_id)
     assert "Expected the id of a job" in board.compare_settings("../x", None)
 
 
-def test_a_trained_adapter_is_offered_beside_the_others(tmp_path: Path) -> None:
-    library = Library()
+def test_following_a_job_leaves_alone_what_is_under_the_hand(tmp_path: Path) -> None:
+    """A list that is open closes when it is filled again, and a query being typed is lost."""
+    job = write_job(tmp_path)
+    board = JobBoard(tmp_path)
+    seen = board.show(job.job_id).seen
+    ProgressLog(JobFolder(job.folder).progress).tell("more", step=4)
+    again = board.follow(job.job_id, seen)
+    assert again.job != SKIP
+    assert [again.chosen, again.first, again.second, again.query] == [SKIP] * 4
+    write_job(tmp_path)
+    others = board.follow(job.job_id, seen)
+    assert len(others.chosen["choices"]) == 2 and "value" not in others.chosen
+
+
+def test_a_job_is_deleted_after_a_question(tmp_path: Path) -> None:
+    first, second = write_job(tmp_path), write_job(tmp_path)
+    board = JobBoard(tmp_path)
+    assert board.delete(None) == Board() and first.folder.is_dir()
+    left = board.delete(second.job_id)
+    assert not second.folder.exists() and left.chosen.value == first.job_id
+    assert "deleted" in left.error
+    assert "Expected the id of a job" in board.delete("../x").error
+    none = board.delete(first.job_id)
+    assert none.seen is None and NO_JOB in none.job and not none.delete.interactive
+
+
+def test_a_trained_adapter_is_used_and_found_again_after_a_restart(tmp_path: Path) -> None:
+    library = Library(jobs=tmp_path)
     job = write_job(tmp_path)
     before = library.list_profiles()
-    title = library.add_trained(job)
-    (name,) = library.list_profiles().keys() - before.keys()
-    profile = library.list_profiles()[name]
-    assert profile.title == title and profile.stage1.adapter == str(job.folder / "adapter")
-    assert library.list_profiles()["mini"] == before["mini"]
+    adapter = AdapterEvents(library, Sessions(), tmp_path)
+    told, students = adapter.use(job.job_id)
+    restarted = Library(jobs=tmp_path).list_profiles()
+    (name,) = restarted.keys() - before.keys()
+    profile = restarted[name]
+    assert profile.stage1.adapter == str(job.folder / "adapter") and profile.title in told
+    assert students["value"] == name and (profile.title, name) in students["choices"]
+    assert restarted["mini"] == before["mini"] and library.find_profile(name) == profile
+    delete_job(job.job_id, tmp_path)
+    assert library.list_profiles() == before
     running = write_job(tmp_path, status="queued")
-    board = JobBoard(library, Sessions(), tmp_path)
-    (JobFolder(running.folder).adapter / "adapter_config.json").unlink()
-    JobFolder(running.folder).adapter.rmdir()
-    assert "Expected a job that has ended" in board.offer(running.job_id)[0]
+    JobFolder(running.folder).adapter.rename(running.folder / "gone")
+    assert "Expected a job that has ended" in adapter.use(running.job_id)[0]
+
+
+def test_pushing_empties_the_token_whatever_happens(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    adapter = AdapterEvents(Library(jobs=tmp_path), Sessions(), tmp_path)
+    shown = list(adapter.push(job.job_id, "no-owner", "hf_secret", True))
+    assert all(token == "" for _, token in shown) and "owner/name" in shown[-1][0]
+    assert "hf_secret" not in str(shown)
+
+
+# The form's settings as a file
+
+
+def test_settings_come_back_from_their_file(tmp_path: Path) -> None:
+    form = fill_form("custom", "stage1")
+    changes = {"schedule.steps": 7, "objective.main": "ce", "data.allow_leakage": True}
+    settings = read_form(replace(form, options={**form.options, **changes}), OFFER)
+    loaded = read_config(write_config(settings, tmp_path), OFFER)
+    assert loaded.settings == settings and loaded.source == "everyday-science"
+    assert not loaded.missing and not loaded.left_out
+    again = replace(form, options=dict(zip((o.name for o in OPTIONS), loaded.options, strict=True)))
+    assert read_form(again, OFFER) == settings
+
+
+def test_what_a_file_sets_and_the_page_cannot_is_told(tmp_path: Path) -> None:
+    own = read_form(fill_form("quick", "stage1", source=OWN_FILE), OFFER)
+    own = replace(own, teacher=replace(own.teacher, max_query_tokens=9), name=XSS)
+    path = write_config(own, tmp_path)
+    assert "/tmp/x" not in path.read_text()
+    loaded = read_config(path, OFFER)
+    assert loaded.source == OWN_FILE and loaded.missing == "mine.jsonl"
+    assert loaded.left_out == (f"name = {XSS}", "teacher.max_query_tokens = 9")
+    shown = render_loaded(loaded.missing, loaded.left_out)
+    assert "mine.jsonl" in shown
+    assert_inert(shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "valid training settings"),
+        ('{"student": "/etc", "objective": {"main": "ce", "alpha": 0}}', "a student among"),
+        ('{"teacher": {"weights": "/etc/passwd"}}', "teacher.weights among"),
+        ('{"schedule": {"steps": 0}}', "schedule.steps"),
+        ('{"unknown": 1}', "valid training settings"),
+        (" " * 70_000, "at most 64 KB"),
+    ],
+)
+def test_a_file_that_cannot_be_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=told):
+        read_config(path, OFFER)
+    events = TrainEvents(Library(jobs=tmp_path), Sessions(), tmp_path)
+    shown, *controls = events.load_config(str(path))
+    assert "c.json" in shown and all(control == SKIP for control in controls)
+    assert len(controls) == len(FORM) + len(OPTIONS)
+
+
+def test_a_loaded_file_fills_every_control(tmp_path: Path) -> None:
+    events = TrainEvents(Library(jobs=tmp_path), Sessions(), tmp_path)
+    settings = make_settings("paper", "stage1")
+    shown, *controls = events.load_config(str(write_config(settings, tmp_path)))
+    assert "are in the form" in shown and len(controls) == len(FORM) + len(OPTIONS)
+    values = [c["value"] if isinstance(c, dict) and "value" in c else c for c in controls]
+    assert read_form(read_values(tuple(values)), events.offer) == settings
 
 
 def test_an_upload_outlives_the_page(tmp_path: Path) -> None:

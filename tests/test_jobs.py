@@ -29,7 +29,6 @@ from reranker.jobs.checkpoints import (
 from reranker.jobs.folder import JobFolder, read_json, replace_folder, restore_folder, write_json
 from reranker.jobs.job import (
     create_folder,
-    delete_job,
     list_jobs,
     list_waiting,
     read_job,
@@ -37,6 +36,7 @@ from reranker.jobs.job import (
     resume_job,
     stop_job,
 )
+from reranker.jobs.kept import delete_job, keep_file
 from reranker.jobs.outcome import is_measured, measure_outcome
 from reranker.jobs.presets import PRESETS, make_settings
 from reranker.jobs.process import ProcessIdentity, identify_process, is_running
@@ -338,6 +338,21 @@ def test_status_follows_process_and_state(folder: JobFolder) -> None:
         stop_job(job_id, root)
     delete_job(job_id, root)
     assert list_jobs(root) == []
+
+
+def test_a_kept_file_goes_with_the_last_job_that_learns_from_it(tmp_path: Path) -> None:
+    upload, root = tmp_path / "mine.jsonl", tmp_path / "jobs"
+    upload.write_text("{}")
+    kept = keep_file(upload, root)
+    assert keep_file(upload, root) == kept and kept.read_text() == "{}"
+    settings = override_settings(make_settings("quick", "stage1"), {"data.train": str(kept)})
+    first, second = (create_folder(settings, root) for _ in range(2))
+    for folder in (first, second):
+        write_json(folder.state, {"status": "done", "message": "", "steps": 1})
+    delete_job(first.path.name, root)
+    assert kept.is_file()
+    delete_job(second.path.name, root)
+    assert not kept.parent.exists() and upload.is_file()
 
 
 def test_stop_now_kills(folder: JobFolder) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -173,14 +172,6 @@ def resume_job(job_id: str, root: Path | None = None) -> Job:
         folder.state.unlink(missing_ok=True)
         _spawn(folder)
     return read_job(job_id, root)
-
-
-def delete_job(job_id: str, root: Path | None = None) -> None:
-    """Removes a job's folder with all it holds. Raises InputError while it runs."""
-    job = read_job(job_id, root)
-    if not job.ended:
-        raise InputError(f"expected a job that has ended, got {job_id!r}; stop it first")
-    shutil.rmtree(job.folder)
 
 
 def read_log(job_id: str, root: Path | None = None) -> str:
