@@ -1,6 +1,6 @@
 """The paper's ablation at small scale: hybrid, CE, RankNet and KL on the same data and steps.
 
-    python -m benchmarks.objectives --out FOLDER [--steps 32] [--seeds 0 1 2] [--table FILE]
+    python -m benchmarks.objectives --out FOLDER [--steps 20] [--seeds 0 1 2] [--table FILE]
 
 Every run is a stage-1 job (reranker/training/run.py) from the student's untrained base, on
 questions of SQuAD train; runs differ in objective and seed only. Measured twice: on questions of
@@ -51,9 +51,9 @@ OBJECTIVES: dict[str, ObjectiveSettings] = {
     "KL only": ObjectiveSettings(main="ce", alpha=1.0, temperature=2.0),
 }
 NDCG = "nDCG@10"
-DL21, DL21_DEPTH = "dl21", 30
-"""The quality table reranks 100; 30 let a dozen runs be measured in an hour of one core."""
-ARTICLES, QUESTIONS, DEV_QUESTIONS = 60, 128, 60
+DL21, DL21_DEPTH = "dl21", 20
+"""The quality table reranks 100; 20 let a dozen runs be measured in half an hour of one core."""
+ARTICLES, QUESTIONS, DEV_QUESTIONS = 60, 80, 40
 BEFORE = "untrained"
 
 Values = Mapping[str, float]
@@ -193,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="data and jobs")
     parser.add_argument("--student", default=DEFAULT_STUDENT)
-    parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
