@@ -1,4 +1,4 @@
-"""The Train tab in a real browser, with a tiny real student: start, reload, stop, resume."""
+"""The Train tab in a real browser, with a tiny real student: one whole job."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.test_browser_rank import WAIT_MS, close_visit, find_free_port, open_v
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 browser = rank_page.browser
+STEPS = 600
 
 
 @pytest.fixture(scope="module")
@@ -54,22 +55,12 @@ def wait_for_state(page: Page, state: str) -> None:
     page.locator(f"#train-view .job[data-status={state}]").wait_for(timeout=WAIT_MS)
 
 
-def test_a_job_is_started_reloaded_stopped_and_resumed(
-    browser: Browser, url: str, jobs: Path
-) -> None:
+def test_a_whole_job(browser: Browser, url: str, jobs: Path, tmp_path: Path) -> None:
+    """Settings, start, reload, stop, resume, compare, activate, restart, delete."""
     visit = open_visit(browser, url)
     page = visit.page
     open_train_tab(page)
-    page.locator("#train-settings > button").click()
-    set_number(page, "Schedule", "schedule-steps", "0")
-    expect(page.locator("#train-data-error .error")).to_contain_text("schedule.steps of 1 or more")
-    expect(page.locator("#train-start")).to_be_disabled()
-    for name, value in (("steps", "2000"), ("eval_steps", "1000"), ("save_steps", "1000")):
-        set_number(page, "Schedule", f"schedule-{name}", value)
-    set_number(page, "Machine", "threads", "1")
-    set_number(page, "Data", "data-max_dev_queries", "3")
-    expect(page.locator("#train-command")).to_contain_text("--set=schedule.steps=2000")
-    expect(page.locator("#train-command")).to_contain_text("--preset custom")
+    set_up_job(page, tmp_path)
     page.locator("#train-start").click()
     wait_for_state(page, "running")
     assert not visit.complaints
@@ -81,18 +72,82 @@ def test_a_job_is_started_reloaded_stopped_and_resumed(
     page.locator("#train-stop").click()
     wait_for_state(page, "stopped")
     (job,) = list_jobs(jobs)
-    assert job.status == "stopped" and 0 < job.step < 2000
+    assert job.status == "stopped" and 0 < job.step < STEPS
     page.locator("#train-resume").click()
-    wait_for_state(page, "running")
-    page.locator("#train-stop").click()
-    wait_for_state(page, "stopped")
+    wait_for_state(page, "done")
     (again,) = list_jobs(jobs)
-    assert again.attempts == 2 and again.step >= job.step
+    assert again.attempts == 2 and again.step == STEPS
+    compare(page)
+    activate(page)
+    assert not visit.is_scrolled_sideways()
+    close_visit(visit, url)
+
+
+def set_up_job(page: Page, folder: Path) -> None:
+    """A wrong setting is told; right ones are saved, changed, and loaded again."""
+    page.locator("#train-settings > button").click()
+    set_number(page, "Schedule", "schedule-steps", "0")
+    expect(page.locator("#train-data-error .error")).to_contain_text("schedule.steps of 1 or more")
+    expect(page.locator("#train-start")).to_be_disabled()
+    for name, value in (("steps", str(STEPS)), ("eval_steps", "300"), ("save_steps", "300")):
+        set_number(page, "Schedule", f"schedule-{name}", value)
+    set_number(page, "Schedule", "schedule-learning_rate", "0.01")
+    set_number(page, "Machine", "threads", "1")
+    set_number(page, "Data", "data-max_dev_queries", "3")
+    command = page.locator("#train-command")
+    expect(command).to_contain_text(f"--set=schedule.steps={STEPS}")
+    expect(command).to_contain_text("--preset custom")
+    expect(command).to_contain_text("data.max_dev_queries=3")
+    with page.expect_download() as download:
+        page.locator("#train-save").click()
+    file = folder / download.value.suggested_filename
+    download.value.save_as(file)
+    set_number(page, "Schedule", "schedule-steps", "5")
+    expect(command).to_contain_text("--set=schedule.steps=5 ")
+    page.locator("#train-load").set_input_files(file)
+    expect(page.locator("#train-loaded")).to_contain_text("are in the form")
+    expect(command).to_contain_text(f"--set=schedule.steps={STEPS} ")
+    expect(page.locator("#train-start")).to_be_enabled()
+
+
+def compare(page: Page) -> None:
+    """Old against new adapter: all dev queries, then one of them side by side."""
+    gain = page.locator("#train-gain")
+    expect(gain).to_contain_text("nDCG@10 on 3 dev queries")
+    expect(gain).to_contain_text("randomization test p")
+    shown = page.locator("#train-query input").input_value()
+    assert " " in shown, "the query's text stands there, not its id"
+    page.locator("#train-try").click()
+    sides = page.locator("#train-sides")
+    expect(sides.locator("ol.side")).to_have_count(2, timeout=WAIT_MS)
+    expect(sides).to_contain_text("It was held out")
+    expect(sides).to_contain_text("After: the new adapter")
+
+
+def activate(page: Page) -> None:
+    """The adapter ranks on the Rank tab, is found again, is packed, is deleted."""
     page.locator("#train-offer").click()
-    expect(page.locator("#train-error")).to_contain_text("Offered on the Rank tab")
+    expect(page.locator("#train-error")).to_contain_text("now ranks with")
     page.locator("#train-pack").click()
     with page.expect_download() as download:
         page.locator("#train-zip").click()
     assert download.value.suggested_filename.endswith("-adapter.zip")
-    assert not visit.is_scrolled_sideways()
-    close_visit(visit, url)
+    page.locator("#train-push-drawer > button").click()
+    page.locator("#train-repo input, #train-repo textarea").fill("no-owner")
+    page.locator("#train-token input").fill("hf_secret")
+    page.locator("#train-push").click()
+    expect(page.locator("#train-pushed")).to_contain_text("owner/name")
+    expect(page.locator("#train-token input")).to_have_value("")
+    page.get_by_role("tab", name="Rank").click()
+    page.locator("#query input, #query textarea").fill("why do tides rise")
+    page.locator("#run").click()
+    expect(page.locator("#status")).to_contain_text("Ranked", timeout=WAIT_MS)
+    expect(page.locator("#strip")).to_contain_text("+20")  # the job is part of its name
+    page.get_by_role("tab", name="Train").click()
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.locator("#train-delete").click()
+    expect(page.locator("#train-view .job")).to_be_visible()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#train-delete").click()
+    expect(page.locator("#train-error")).to_contain_text("is deleted")
+    expect(page.locator("#train-view")).to_contain_text("No job to show")
