@@ -109,7 +109,7 @@ def main() -> None:
         TRAINED: measure(options.student, str(adapter), None),
     }
     lines = [
-        f"Student {options.student} in NF4, BM25's top {DEPTH}. {options.minutes:g} minutes at most "
+        f"Student {options.student} in NF4, BM25's top {DEPTH}. At most {options.minutes:g} min "
         f"on {options.threads} threads: {done} steps of {QUERIES} queries of SQuAD train, learning "
         f"rate {LEARNING_RATE:g}, seed {options.seed}. Brackets are 95 % bootstrap intervals over "
         "queries, p is of the randomization test.",
