@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app.compare_experiments import gather_experiments
 from app.comparison import Material
 from app.share_events import read_saved
 from reranker.candidates import read_candidates
 from reranker.corpora import list_corpora, load_qrels, load_queries
 from reranker.errors import InputError
+from reranker.evaluation.experiment_archive import unpack_experiment
 from reranker.evaluation.run_set import MAX_RUNS, NamedRun, load_run
 from reranker.evaluation.topics import read_topics
 from reranker.textfile import read_text
@@ -27,31 +29,32 @@ TEXT_SUFFIXES = (".jsonl", ".json")
 
 
 def read_files(paths: Sequence[Path], qrels: Path | None, texts: Path | None) -> Material:
-    """TREC runs and saved traces, with qrels and perhaps texts.
+    """TREC runs, saved traces and zips of experiments, with qrels and perhaps texts.
 
     texts: topics (TREC's tsv or BEIR's jsonl) or a candidate file, which has passages too. qrels
-    may be None where there are traces over a bundled corpus, whose own are taken. Raises
+    may be None where an experiment brings its own, or traces over a bundled corpus do. Raises
     InputError naming file and line, and TraceError.
     """
     if not paths or len(paths) > MAX_RUNS:
         raise InputError(
             f"expected 2 to {MAX_RUNS} run files, got {len(paths)}; choose them together"
         )
-    saved = [path for path in paths if path.name.lower().endswith(".json")]
-    rest = [path for path in paths if path not in saved]
+    traces = [path for path in paths if path.name.lower().endswith(".json")]
+    zips = [path for path in paths if path.name.lower().endswith(".zip")]
+    rest = [path for path in paths if path not in traces and path not in zips]
     check_size([*rest, *(path for path in (qrels, texts) if path is not None)])
-    held = gather_traces([read_saved(path) for path in saved]) if saved else None
-    if qrels is None and held is None:
+    held = [gather_experiments([unpack_experiment(path) for path in zips])] if zips else []
+    held += [gather_traces([read_saved(path) for path in traces])] if traces else []
+    if qrels is None and not held:
         raise InputError("expected qrels beside the runs, got none; choose a qrels file")
-    runs = [*(load_run(path) for path in rest), *(held.runs if held else ())]
     queries, passages = read_texts(texts) if texts else ({}, {})
     return Material(
-        runs=tell_apart(runs),
-        qrels=read_qrels(qrels) if qrels else held.qrels if held else {},
-        collection=qrels.name if qrels else held.collection if held else "",
-        queries={**(held.queries if held else {}), **queries},
-        passages={**(held.passages if held else {}), **passages},
-        notes=held.notes if held else (),
+        runs=tell_apart([*(load_run(path) for path in rest), *(r for m in held for r in m.runs)]),
+        qrels=read_qrels(qrels) if qrels else held[0].qrels,
+        collection=qrels.name if qrels else held[0].collection,
+        queries={**{q: text for m in held for q, text in m.queries.items()}, **queries},
+        passages={**{d: p for m in held for d, p in m.passages.items()}, **passages},
+        notes=tuple(note for material in held for note in material.notes),
     )
 
 

@@ -55,7 +55,7 @@ def build_compare_tab(rank_events: RankEvents) -> None:
     """Adds the tab to the Tabs that are being built."""
     events = CompareEvents(rank_events)
     with gr.Tab("Compare", id="compare") as tab:
-        inputs = build_inputs()
+        inputs = build_inputs(rank_events.library)
         intro = _html(render_compare_intro(), elem_id="cmp-intro")
         with gr.Column(visible=False, elem_id="cmp-results") as results:
             report = _html(elem_id="cmp-report")

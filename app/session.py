@@ -46,7 +46,7 @@ class _Page:
     folder: tempfile.TemporaryDirectory[str] | None = None
     history: History = field(default_factory=History)
     comparison: Comparison | None = None
-    example: threading.Event | None = None
+    evaluation: threading.Event | None = None
 
 
 class Sessions:
@@ -134,20 +134,25 @@ class Sessions:
                 page.comparison = change(page.comparison)
             return page.comparison
 
-    def begin_example(self, key: str) -> threading.Event:
-        """What ends the example that begins now when it is set; an earlier one is ended."""
+    def begin_evaluation(self, key: str) -> threading.Event:
+        """What ends the evaluation that begins now when it is set; an earlier one is ended."""
         with self._lock:
             page = self._page(key)
-            if page.example is not None:
-                page.example.set()
-            page.example = threading.Event()
-            return page.example
+            if page.evaluation is not None:
+                page.evaluation.set()
+            page.evaluation = threading.Event()
+            return page.evaluation
 
-    def stop_example(self, key: str) -> None:
+    def evaluation(self, key: str) -> threading.Event | None:
+        """The evaluation that began last, if any."""
         with self._lock:
-            example = self._page(key).example
-        if example is not None:
-            example.set()
+            return self._page(key).evaluation
+
+    def stop_evaluation(self, key: str) -> None:
+        with self._lock:
+            evaluation = self._page(key).evaluation
+        if evaluation is not None:
+            evaluation.set()
 
     def add_source(self, key: str, source: Source) -> None:
         """Keeps a page's own passages. The latest of a kind (what stands before the : of its
@@ -182,8 +187,8 @@ class Sessions:
             return
         if page.ticket is not None:
             page.ticket.replaced.set()
-        if page.example is not None:
-            page.example.set()
+        if page.evaluation is not None:
+            page.evaluation.set()
         if page.folder is not None:
             page.folder.cleanup()
 

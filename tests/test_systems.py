@@ -24,13 +24,14 @@ from transformers import (
 )
 
 from reranker.errors import CancelledError, DearError, InputError, StudentError
-from reranker.systems import catalogue, crossencoder, monot5, rankllama, upr
+from reranker.pipeline import RankRequest, rank
+from reranker.systems import catalogue, crossencoder, dear, monot5, rankllama, upr
 from reranker.systems.catalogue import SystemSettings, build_systems
-from reranker.systems.dear import DearSystem, TraceSource
+from reranker.systems.dear import DearSystem, Ranker, TraceSource
 from reranker.systems.prompt import encode_fitting
 from reranker.systems.system import FirstStage, PointwiseSystem, order_by_scores
-from reranker.types import Hit, Passage, Query
-from tests.fake_student import FakeStudent
+from reranker.types import Cancelled, Hit, Passage, Query, RankingTrace, RankSettings
+from tests.fake_student import FakeStudent, make_profile
 from tests.replicas import save_llama, save_pointwise_adapter
 
 QUERY = "why does the tide rise"
@@ -344,18 +345,23 @@ def test_the_first_stage_keeps_its_order() -> None:
 # DeAR
 
 
-def test_a_students_forms_share_one_ranking(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reranker.systems import dear
+def open_fake(calls: list[str]) -> Ranker:
+    """Ranks with a student without weights, and notes which stages were asked for."""
+    student = FakeStudent()
 
+    def rank_query(
+        query: Query, hits: Sequence[Hit], settings: RankSettings, cancelled: Cancelled
+    ) -> RankingTrace:
+        calls.append(settings.stages)
+        request = RankRequest(query=query, hits=tuple(hits))
+        return rank(student, request, settings, cancelled=cancelled)  # type: ignore[arg-type]
+
+    return rank_query
+
+
+def test_a_students_forms_share_one_ranking() -> None:
     calls: list[str] = []
-    real = dear.rank
-
-    def count(*args: object, **options: object) -> object:
-        calls.append(args[2].stages)  # type: ignore[attr-defined]
-        return real(*args, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(dear, "rank", count)
-    source = TraceSource("fake", FakeStudent, dear.FORMS)  # type: ignore[arg-type]
+    source = TraceSource("fake", lambda: open_fake(calls), make_profile(), dear.FORMS)
     query = Query(query_id="q", text="why does the tide rise")
     hits = make_hits(["Granite cools.", "The tide does rise. Why?", "A tide."])
     orders = {}
@@ -372,11 +378,11 @@ def test_a_students_forms_share_one_ranking(monkeypatch: pytest.MonkeyPatch) -> 
     assert not source.find_trace("stage2", query, hits, NEVER).stage1
     for form in dear.FORMS:
         source.release(form)
-    assert source._student is None and not source._traces
+    assert source._ranker is None and not source._traces
 
 
 def test_stage1_alone_runs_no_stage2() -> None:
-    source = TraceSource("fake", FakeStudent, ["stage1"])  # type: ignore[arg-type]
+    source = TraceSource("fake", lambda: open_fake([]), make_profile(), ["stage1"])
     hits = make_hits(["The tide.", "Stone."])
     trace = source.find_trace("stage1", Query(query_id="q", text="tide"), hits, NEVER)
     assert trace.stage1 and not trace.readings

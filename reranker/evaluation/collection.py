@@ -15,7 +15,7 @@ from reranker.candidates import CandidateList, read_candidates
 from reranker.corpora import Corpus, load_corpus, load_qrels, load_queries
 from reranker.errors import InputError
 from reranker.evaluation.topics import read_topics
-from reranker.retrieval import build_retriever
+from reranker.retrieval import Retriever, build_retriever
 from reranker.trec import Qrels, read_qrels, read_run
 from reranker.types import Hit, Query
 
@@ -125,9 +125,13 @@ def retrieve_collection(
     *,
     depth: int = DEFAULT_DEPTH,
     answers: Mapping[str, tuple[str, ...]] | None = None,
+    retriever: Retriever | None = None,
 ) -> Collection:
-    """`queries` with BM25's first `depth` passages of `corpus` as candidates."""
-    retriever = build_retriever(corpus)
+    """`queries` with BM25's first `depth` passages of `corpus` as candidates.
+
+    retriever: over `corpus`, where there is one already.
+    """
+    retriever = retriever or build_retriever(corpus)
     lists = tuple(CandidateList(query=q, hits=retriever.search(q.text, depth)) for q in queries)
     return Collection(
         name=corpus.corpus_id,

@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from reranker.config import load_profile
 from reranker.endpoint import ChatEndpoint, EndpointSettings
 from reranker.errors import InputError
 from reranker.student.locate import resolve_weights
+from reranker.systems.dear import DearSystem, Form, Ranker, TraceSource
 from reranker.systems.rankgpt import ListwiseSettings, RankGptSystem
 from reranker.systems.system import FirstStage, PointwiseSystem, System, TextScorer
-from reranker.types import Quantization
-
-if TYPE_CHECKING:
-    from reranker.student.student import Student
-    from reranker.systems.dear import Form, TraceSource
+from reranker.types import Cancelled, Hit, Quantization, Query, RankingTrace, RankSettings
 
 Loader = Callable[[str, Quantization, str], TextScorer]
 POINTWISE = ("monot5", "upr", "rankllama", "crossencoder")
@@ -134,20 +131,32 @@ def _build_dear(
         raise InputError(
             f"expected a student with a stage 2 for {form!r}, got {student!r}; use {student}:stage1"
         )
-    from reranker.systems.dear import DearSystem, TraceSource
-
     if student not in sources:
-
-        def load() -> Student:
-            from reranker.student.student import load_student
-
-            return load_student(student, settings.quantization)
-
         sources[student] = TraceSource(
-            student, load, cast("list[Form]", forms), stage2_depth=settings.stage2_depth
+            student,
+            lambda: _open_ranker(student, settings.quantization),
+            profile,
+            cast("list[Form]", forms),
+            stage2_depth=settings.stage2_depth,
         )
     quantization = settings.quantization or profile.quantization
     description = f"{profile.title}, {form}, {quantization}, stage 2 reads " + (
         str(settings.stage2_depth or "all")
     )
     return DearSystem(cast("Form", form), sources[student], description)
+
+
+def _open_ranker(student: str, quantization: Quantization | None) -> Ranker:
+    """Loads the student; imported here, because it brings the model libraries along."""
+    from reranker.pipeline import RankRequest, rank
+    from reranker.student.student import load_student
+
+    weights = load_student(student, quantization)
+
+    def rank_query(
+        query: Query, hits: Sequence[Hit], settings: RankSettings, cancelled: Cancelled
+    ) -> RankingTrace:
+        request = RankRequest(query=query, hits=tuple(hits))
+        return rank(weights, request, settings, cancelled=cancelled)
+
+    return rank_query

@@ -1,7 +1,8 @@
 """A DeAR student as systems: stage 1 alone, stage 2 alone, both, and both blended.
 
-Takes a student, returns four systems that share what they can: stage 1, both and blended come
-from one ranking, each query's kept until the systems are closed. Knows the pipeline.
+Takes what ranks a query with a student, returns four systems that share what they can: stage 1,
+both and blended come from one ranking, each query's kept until the systems are closed. Knows
+traces; which weights rank, and where, is the business of who opens the ranker.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal, get_args
 
+from reranker.config import Profile
 from reranker.ordering import blend_orders
-from reranker.pipeline import RankRequest, rank
-from reranker.student.student import Student
 from reranker.systems.system import SystemRanking
 from reranker.trec import Ranking, rank_by_position
 from reranker.types import Cancelled, Hit, Query, RankingTrace, RankSettings
@@ -19,33 +19,31 @@ from reranker.types import Cancelled, Hit, Query, RankingTrace, RankSettings
 Form = Literal["stage1", "stage2", "both", "blend"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
+Ranker = Callable[[Query, Sequence[Hit], RankSettings, Cancelled], RankingTrace]
+"""Ranks the hits of one query. Raises what the pipeline raises."""
+
 
 class TraceSource:
     """Rankings of one student, each made once.
 
-    forms: which of the student's forms will be asked for; stage 1 alone needs no stage 2.
+    open_ranker: called when the first ranking is needed; what it returns is let go with the last
+    form. forms: which of the student's forms will be asked for; stage 1 alone needs no stage 2.
     stage2_depth: how many of the best stage 2 reads (None: all).
     """
 
     def __init__(
         self,
         name: str,
-        load: Callable[[], Student],
+        open_ranker: Callable[[], Ranker],
+        profile: Profile,
         forms: Collection[Form],
         *,
         stage2_depth: int | None = None,
     ) -> None:
-        self.name, self.stage2_depth = name, stage2_depth
-        self._load, self._forms = load, frozenset(forms)
-        self._student: Student | None = None
+        self.name, self.profile, self.stage2_depth = name, profile, stage2_depth
+        self._open_ranker, self._forms = open_ranker, frozenset(forms)
+        self._ranker: Ranker | None = None
         self._traces: dict[tuple[str, str], RankingTrace] = {}
-
-    @property
-    def student(self) -> Student:
-        """Loaded when first needed."""
-        if self._student is None:
-            self._student = self._load()
-        return self._student
 
     def find_trace(
         self, form: Form, query: Query, hits: Sequence[Hit], cancelled: Cancelled
@@ -64,15 +62,16 @@ class TraceSource:
                 stages=stages,
                 final="stage2",
             )
-            request = RankRequest(query=query, hits=tuple(hits))
-            self._traces[key] = rank(self.student, request, settings, cancelled=cancelled)
+            if self._ranker is None:
+                self._ranker = self._open_ranker()
+            self._traces[key] = self._ranker(query, hits, settings, cancelled)
         return self._traces[key]
 
     def release(self, form: Form) -> None:
         """Weights and traces are let go once the last form has been closed."""
         self._forms = self._forms - {form}
         if not self._forms:
-            self._student = None
+            self._ranker = None
             self._traces.clear()
 
 
@@ -105,7 +104,7 @@ class DearSystem:
             return tuple((doc_id, scores[doc_id]) for doc_id in trace.stage1_order)
         if self.form != "blend":
             return rank_by_position(trace.final_order)
-        profile = self.source.student.profile
+        profile = self.source.profile
         order = blend_orders(
             trace.stage1_order,
             trace.final_order,

@@ -7,8 +7,8 @@ that fails on its first queries is not worth waiting for, and stops everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
@@ -26,6 +26,15 @@ OnProgress = Callable[[str, int, int], None]
 """Called with a system's name, queries done, queries in all."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SystemProgress:
+    """One system has ranked `done` of `total` queries."""
+
+    system: str
+    done: int
+    total: int
+
+
 def run_systems(
     collection: Collection,
     systems: Sequence[System],
@@ -37,7 +46,34 @@ def run_systems(
     on_progress: OnProgress = lambda system, done, total: None,
     cancelled: Cancelled = lambda: False,
 ) -> Experiment:
-    """Ranks every query of `collection` with every system.
+    """The experiment `stream_systems` ends with; it raises the same."""
+    steps = stream_systems(
+        collection,
+        systems,
+        measures=measures,
+        depth=depth,
+        baseline=baseline,
+        settings=settings,
+        cancelled=cancelled,
+    )
+    for step in steps:
+        if isinstance(step, Experiment):
+            return step
+        on_progress(step.system, step.done, step.total)
+    raise DearError("expected an experiment at the end, got none; this is a fault of the program")
+
+
+def stream_systems(
+    collection: Collection,
+    systems: Sequence[System],
+    *,
+    measures: str = DEFAULT_MEASURES,
+    depth: int,
+    baseline: str = "",
+    settings: Mapping[str, str] | None = None,
+    cancelled: Cancelled = lambda: False,
+) -> Iterator[SystemProgress | Experiment]:
+    """Ranks every query of `collection` with every system; the last step is the experiment.
 
     depth: candidates a query. baseline: a system's name; "" takes the first one. Measures are
     parsed before anything is ranked. Raises InputError for nothing to rank, CancelledError when
@@ -55,9 +91,11 @@ def run_systems(
     cut = collection.cut(depth)
     runs = []
     for system in systems:
-        runs.append(_run_system(system, cut, on_progress, cancelled))
+        ranking = _Ranking(system, cut)
+        yield from ranking.rank_queries(cancelled)
         system.close()
-    return Experiment(
+        runs.append(ranking.make_run())
+    yield Experiment(
         collection=cut.name,
         collection_sha256=cut.sha256,
         first_stage=cut.first_stage,
@@ -77,31 +115,38 @@ def run_systems(
     )
 
 
-def _run_system(
-    system: System, collection: Collection, on_progress: OnProgress, cancelled: Cancelled
-) -> SystemRun:
-    found: dict[str, SystemRanking] = {}
-    failures: dict[str, str] = {}
-    in_a_row = 0
-    total = len(collection.lists)
-    for number, candidates in enumerate(collection.lists, start=1):
-        query_id = candidates.query.query_id
-        if cancelled():
-            raise CancelledError(f"{system.name} was stopped after {number - 1} queries")
-        if candidates.hits:
-            try:
-                found[query_id] = system.rank(
-                    candidates.query, candidates.hits, cancelled=cancelled
-                )
-                in_a_row = 0
-            except EndpointError as error:  # elsewhere a failure is a fault that will repeat
-                failures[query_id] = str(error)
-                in_a_row += 1
-                if in_a_row >= min(MAX_FAILURES_IN_A_ROW, total):
-                    raise
-        on_progress(system.name, number, total)
-    _check_whole(found, collection, system.name)
-    return _make_run(system, found, failures)
+class _Ranking:
+    """One system at work on a collection."""
+
+    def __init__(self, system: System, collection: Collection) -> None:
+        self.system, self.collection = system, collection
+        self.found: dict[str, SystemRanking] = {}
+        self.failures: dict[str, str] = {}
+
+    def rank_queries(self, cancelled: Cancelled) -> Iterator[SystemProgress]:
+        """Tells every query that is done. Raises as `stream_systems` does."""
+        in_a_row, total = 0, len(self.collection.lists)
+        for number, candidates in enumerate(self.collection.lists, start=1):
+            query_id = candidates.query.query_id
+            if cancelled():
+                raise CancelledError(f"{self.system.name} was stopped after {number - 1} queries")
+            if candidates.hits:
+                try:
+                    self.found[query_id] = self.system.rank(
+                        candidates.query, candidates.hits, cancelled=cancelled
+                    )
+                    in_a_row = 0
+                except EndpointError as error:  # elsewhere a failure is a fault that will repeat
+                    self.failures[query_id] = str(error)
+                    in_a_row += 1
+                    if in_a_row >= min(MAX_FAILURES_IN_A_ROW, total):
+                        raise
+            yield SystemProgress(system=self.system.name, done=number, total=total)
+
+    def make_run(self) -> SystemRun:
+        """What it made of the collection. Raises DearError where it lost or invented a passage."""
+        _check_whole(self.found, self.collection, self.system.name)
+        return _make_run(self.system, self.found, self.failures)
 
 
 def _check_whole(found: Mapping[str, SystemRanking], collection: Collection, name: str) -> None:
