@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import tempfile
 import zipfile
+from datetime import datetime, timezone
 from pathlib import Path
 
 from app.comparison import Comparison
+from app.html_compare_report import render_comparison_report
 from reranker.evaluation.contrast import export_contrasts
 from reranker.evaluation.run_set import RunSet
 from reranker.evaluation.table_exports import TableFormat, export_table
@@ -22,10 +24,12 @@ TABLES: tuple[tuple[str, TableFormat, str], ...] = (
     ("table_latex", "latex", "comparison.tex"),
 )
 RUNS_FILE, QUERIES_FILE = "comparison-runs.zip", "comparison-queries.csv"
+REPORT_FILE = "comparison.html"
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> dict[str, Path]:
-    """The tables and the queries in their present order, by the names of their buttons."""
+    """The report, the tables and the queries in their present order, by the names of their
+    buttons."""
     paths = {}
     for key, form, name in TABLES:
         paths[key] = folder / name
@@ -34,6 +38,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> dict[str, Path]:
     comments = {query_id: remark.comment for query_id, remark in comparison.remarks.items()}
     rows = export_contrasts(comparison.list_rows(), comments)
     paths["queries_csv"].write_text(rows, encoding="utf-8", newline="")
+    paths["report_file"] = folder / REPORT_FILE
+    made = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    paths["report_file"].write_text(render_comparison_report(comparison, made), encoding="utf-8")
     return paths
 
 

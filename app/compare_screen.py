@@ -42,6 +42,7 @@ class CompareScreen(NamedTuple):
     shown: Any = SKIP
     detail: Any = SKIP
     flow: Any = SKIP
+    report_file: Any = SKIP
     table_csv: Any = SKIP
     table_markdown: Any = SKIP
     table_latex: Any = SKIP

@@ -51,7 +51,7 @@ def read_files(paths: Sequence[Path], qrels: Path | None, texts: Path | None) ->
     return Material(
         runs=tell_apart([*(load_run(path) for path in rest), *(r for m in held for r in m.runs)]),
         qrels=read_qrels(qrels) if qrels else held[0].qrels,
-        collection=qrels.name if qrels else held[0].collection,
+        collection=qrels.name.split(".")[0] if qrels else held[0].collection,
         queries={**{q: text for m in held for q, text in m.queries.items()}, **queries},
         passages={**{d: p for m in held for d, p in m.passages.items()}, **passages},
         notes=tuple(note for material in held for note in material.notes),

@@ -25,8 +25,14 @@ EFFECTS = [("all queries", "all"), ("where it gained", "gained"), ("where it los
            ("unchanged", "same")]  # fmt: skip
 BOUNDS = (("min-delta", "Difference from"), ("max-delta", "to"), ("min-words", "Words from"),
           ("max-words", "to"), ("min-judged", "Judged at least (%)"))  # fmt: skip
-DOWNLOADS = (("Table (CSV)", "csv"), ("Table (Markdown)", "markdown"), ("Table (LaTeX)", "latex"),
-             ("Queries (CSV)", "queries-csv"), ("Runs (TREC, zip)", "runs-zip"))  # fmt: skip
+DOWNLOADS = (
+    ("Report (HTML)", "report_file"),
+    ("Table (CSV)", "table_csv"),
+    ("Table (Markdown)", "table_markdown"),
+    ("Table (LaTeX)", "table_latex"),
+    ("Queries (CSV)", "queries_csv"),
+    ("Runs (TREC, zip)", "runs_zip"),
+)
 
 
 class WalkControls(NamedTuple):
@@ -124,12 +130,12 @@ def _build_queries() -> tuple[WalkControls, dict[str, Any]]:
 
 def _build_downloads() -> dict[str, Any]:
     with gr.Row(elem_classes="downloads"):
-        buttons = [
-            gr.DownloadButton(label, size="sm", interactive=False, elem_id=f"cmp-{name}")
+        return {
+            name: gr.DownloadButton(
+                label, size="sm", interactive=False, elem_id=f"cmp-{name.replace('_', '-')}"
+            )
             for label, name in DOWNLOADS
-        ]
-    names = ("table_csv", "table_markdown", "table_latex", "queries_csv", "runs_zip")
-    return dict(zip(names, buttons, strict=True))
+        }
 
 
 def _join_walk(events: WalkEvents, screen: CompareScreen, front: Front, walk: WalkControls) -> None:

@@ -40,6 +40,7 @@ Effect = Literal["all", "gained", "lost", "same"]
 DEFAULT_MEASURES = "nDCG@10 RR AP"
 """Judged@k is added by the core. The first one is what differences are about."""
 MAX_MEASURES_CHARS = 200
+VIEW_DEPTH = 20
 SHOWN_RUNS = 4
 """Runs side by side before anybody chose."""
 _EFFECT_BOUNDS: dict[Effect, tuple[float | None, float | None]] = {
@@ -126,10 +127,11 @@ class Comparison:
         """The query side by side: the chosen one, else the walk's first, "" where it is empty."""
         return self.chosen or next((row.query_id for row in self.list_rows()), "")
 
-    def view(self, query_id: str) -> QueryView:
-        """One query under the shown runs, with its neighbours in the walk. Raises InputError."""
+    def view(self, query_id: str, *, depth: int = VIEW_DEPTH) -> QueryView:
+        """One query under the shown runs, to `depth` passages each, with its neighbours in the
+        walk. Raises InputError."""
         order = [row.query_id for row in self.list_rows()]
-        return view_query(self.runs, query_id, names=self.shown, order=order)
+        return view_query(self.runs, query_id, names=self.shown, depth=depth, order=order)
 
     def find_effect(self, query_id: str) -> QueryEffect:
         """What the second run did to one query of the first. Raises InputError."""

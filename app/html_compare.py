@@ -12,11 +12,12 @@ from app.comparison import Failures
 from app.html import escape
 from app.messages import count
 from reranker.evaluation.failure_views import QueryEffect, QueryGroup
+from reranker.evaluation.published import PublishedFigure
 from reranker.evaluation.result_table import ResultRow, ResultTable
 from reranker.evaluation.run_set import Oddity, RunReport
 from reranker.evaluation.statistics import Interval
 
-SHOWN_WINS = 10
+SHOWN_EFFECTS = 10
 KIND_WORDS = {
     "missing": "missing queries",
     "unjudged": "queries without qrels",
@@ -58,10 +59,10 @@ def render_reports(reports: Sequence[RunReport], notes: Sequence[str] = ()) -> s
 def render_result_table(table: ResultTable) -> str:
     """Means with intervals, and each run against the baseline with what the tests say."""
     heads = "".join(f'<th scope="col" class="number">{escape(m)}</th>' for m in table.measures)
-    rows = "".join(_render_row(row, table) for row in table.rows)
+    rows = "".join(_render_row(row, table) for row in table.rows) + _render_published(table)
     confidence = next(iter(table.rows[0].intervals.values())).confidence
     note = (
-        f"{count(table.queries, 'judged query').replace('querys', 'queries')}. Brackets: "
+        f"{table.queries:,} judged {'query' if table.queries == 1 else 'queries'}. Brackets: "
         f"{confidence:.0%} bootstrap intervals over queries. p: paired randomisation test, "
         f"Holm-corrected over {count(max(1, len(table.rows) - 1), 'comparison')}; "
         "* below 0.05. Judged: share of the first passages that have a grade."
@@ -78,23 +79,25 @@ def render_result_table(table: ResultTable) -> str:
     )
 
 
-def render_failures(failures: Failures) -> str:
-    """What the second run did to the first's queries, where the first beats all, and which kinds
-    of query are hard."""
+def render_failures(failures: Failures, *, offline: bool = False) -> str:
+    """What the second run did to the first's queries, which it hurt most, where the first beats
+    all, and which kinds of query are hard. offline: nothing can be pressed."""
     effect = failures.effect
     queries = len(effect.queries)
-    hurt, helped = len(effect.select("hurt")), len(effect.select("helped"))
+    hurt, helped = effect.select("hurt"), len(effect.select("helped"))
     cost = "" if effect.seconds is None else f" It costs {effect.seconds:.2f} s a query more."
     told = (
         f"{effect.after} against {effect.before}: better on {helped} of {queries} queries, worse "
-        f"on {hurt}, the same on {queries - helped - hurt}; {effect.measure} "
-        f"{effect.mean_delta:+.4f} on average.{cost}"
+        f"on {len(hurt)} ({effect.harm_rate:.0%}), the same on {queries - helped - len(hurt)}; "
+        f"{effect.measure} {effect.mean_delta:+.4f} on average.{cost}"
     )
     depth = f"By where {effect.before} has the first relevant passage"
+    wins = failures.baseline_wins
     return (
         f'<section class="cmp-failures"><p class="cmp-effect"><b>Did it help?</b> {escape(told)}'
         f"</p><details><summary>Where it fails</summary>"
-        f"{_render_wins(failures.baseline_wins, effect.before)}"
+        f"{_render_effects(f'{effect.after} hurt', hurt, offline)}"
+        f"{_render_effects(f'{effect.before} beats all others on', wins, offline)}"
         f"{_render_groups(depth, failures.by_depth)}"
         f"{_render_groups('By length of the query', failures.by_length)}</details></section>"
     )
@@ -134,6 +137,32 @@ def _render_row(row: ResultRow, table: ResultTable) -> str:
     )
 
 
+def _render_published(table: ResultTable) -> str:
+    """Figures of the literature for this collection, a row each, marked as such."""
+    systems: dict[str, dict[str, PublishedFigure]] = {}
+    for figure in table.published:
+        systems.setdefault(figure.system, {})[figure.measure] = figure
+    rows = []
+    told = ""
+    for system, known in systems.items():
+        source = next(iter(known.values())).source
+        if source != told:
+            told = source
+            rows.append(
+                f'<tr class="published"><th scope="rowgroup" colspan="{len(table.measures) + 6}">'
+                f"Published, not measured here: {escape(source)}</th></tr>"
+            )
+        cells = "".join(
+            f'<td class="number">{known[m].value:.4f}</td>' if m in known else "<td></td>"
+            for m in table.measures
+        )
+        rows.append(
+            f'<tr class="published"><th scope="row">{escape(system)}</th>{cells}'
+            '<td colspan="5"></td></tr>'
+        )
+    return "".join(rows)
+
+
 def _render_interval(interval: Interval) -> str:
     return (
         f'<td class="number">{interval.estimate:.4f} '
@@ -141,19 +170,27 @@ def _render_interval(interval: Interval) -> str:
     )
 
 
-def _render_wins(wins: Sequence[QueryEffect], baseline: str) -> str:
-    if not wins:
-        return f'<p class="note">{escape(baseline)} beats all others on no query.</p>'
+def _render_effects(heading: str, effects: Sequence[QueryEffect], offline: bool) -> str:
+    """Queries with the value before and after, and what it cost, the worst first."""
+    counted = f"{len(effects):,} {'query' if len(effects) == 1 else 'queries'}"
+    if not effects:
+        return f'<p class="note">{escape(heading)} no query.</p>'
     shown = "".join(
-        f'<li><button type="button" data-query="{escape(win.query_id)}">'
-        f"{escape(win.text or win.query_id)}</button> "
-        f'<span class="number">{win.before:.4f} against {win.after:.4f}</span></li>'
-        for win in wins[:SHOWN_WINS]
+        f"<li>{_render_name(effect, offline)} "
+        f'<span class="number">{effect.before:.4f} → {effect.after:.4f} ({effect.delta:+.4f})'
+        f"{'' if effect.seconds is None else f', {effect.seconds:.2f} s'}</span></li>"
+        for effect in effects[:SHOWN_EFFECTS]
     )
-    more = len(wins) - SHOWN_WINS
-    rest = f'<p class="note">and {more} more.</p>' if more > 0 else ""
-    heading = f"{baseline} beats all others on {len(wins)}"
-    return f"<h4>{escape(heading)}</h4><ul>{shown}</ul>{rest}"
+    more = len(effects) - SHOWN_EFFECTS
+    rest = f'<p class="note">and {more:,} more.</p>' if more > 0 else ""
+    return f"<h4>{escape(f'{heading} {counted}')}</h4><ul>{shown}</ul>{rest}"
+
+
+def _render_name(effect: QueryEffect, offline: bool) -> str:
+    name = escape(effect.text or effect.query_id)
+    if offline:
+        return f'<span dir="auto">{name}</span>'
+    return f'<button type="button" data-query="{escape(effect.query_id)}">{name}</button>'
 
 
 def _render_groups(title: str, groups: Sequence[QueryGroup]) -> str:

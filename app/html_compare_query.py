@@ -6,9 +6,10 @@ its buttons life. Knows no component and no session.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from app.comparison import Comparison
+from app.comparison import VIEW_DEPTH, Comparison
 from app.facts import VERDICT_WORDS, shorten
 from app.html import escape, highlight
 from app.messages import count
@@ -18,7 +19,6 @@ from reranker.evaluation.drilldown import PassageRow, QueryView
 
 LISTED = 200
 """Queries in the list at once; a filter finds the others."""
-SHOWN_RANKS = 20
 SHOWN_CHARS = 1_500
 NAME_CHARS = 80
 UNRANKED_CHARS = 300
@@ -44,8 +44,12 @@ def render_query_view(comparison: Comparison, query_id: str) -> str:
     Raises InputError for a query that is not compared.
     """
     view, row = comparison.view(query_id), comparison.find_row(query_id)
+    baseline = comparison.first if comparison.first in view.runs else view.runs[0]
+    names = name_passages(view)
     columns = "".join(
-        _render_column(view, name, row.values[name], comparison.measure, comparison.first)
+        f'<div class="cmp-column"><h4>{escape(name)}</h4><p class="note">'
+        f"{escape(comparison.measure)} <b>{row.values[name]:.4f}</b></p>"
+        f"{_render_column(view, name, baseline, names)}</div>"
         for name in view.runs
     )
     return (
@@ -92,7 +96,8 @@ def render_unranked(view: QueryView) -> str:
     """Which relevant passages no run has; "" where every one is in some run."""
     if not view.unranked:
         return ""
-    names = ", ".join(_name(row) for row in view.rows if not row.ranks)
+    known = name_passages(view)
+    names = ", ".join(known[row.doc_id] for row in view.rows if not row.ranks)
     counted = count(view.unranked, "relevant passage")
     verb = "is" if view.unranked == 1 else "are"
     return (
@@ -133,23 +138,19 @@ def _render_move(word: str, query_id: str, key: str) -> str:
     )
 
 
-def _render_column(view: QueryView, name: str, value: float, measure: str, first: str) -> str:
+def _render_column(view: QueryView, name: str, baseline: str, names: Mapping[str, str]) -> str:
     ranked = sorted((row for row in view.rows if name in row.ranks), key=lambda r: r.ranks[name])
-    shown = [row for row in ranked if row.ranks[name] <= SHOWN_RANKS]
-    items = "".join(_render_item(row, name, first) for row in shown)
-    body = f"<ol>{items}</ol>" if items else '<p class="note">This run lacks the query.</p>'
-    return (
-        f'<div class="cmp-column"><h4>{escape(name)}</h4>'
-        f'<p class="note">{escape(measure)} <b>{value:.4f}</b></p>{body}</div>'
-    )
+    shown = [row for row in ranked if row.ranks[name] <= VIEW_DEPTH]
+    items = "".join(_render_item(row, name, baseline, names[row.doc_id]) for row in shown)
+    return f"<ol>{items}</ol>" if items else '<p class="note">This run lacks the query.</p>'
 
 
-def _render_item(row: PassageRow, name: str, first: str) -> str:
+def _render_item(row: PassageRow, name: str, baseline: str, title: str) -> str:
     rank = row.ranks[name]
-    move = "" if name == first else _render_move_from(rank, row.ranks.get(first))
+    move = "" if name == baseline else _render_move_from(rank, row.ranks.get(baseline))
     head = (
         f'<span class="rank">{rank}</span>{render_grade(row.grade)}'
-        f'<span class="name" dir="auto" title="{escape(row.doc_id)}">{escape(_name(row))}</span>'
+        f'<span class="name" dir="auto" title="{escape(row.doc_id)}">{escape(title)}</span>'
         f"{move}"
     )
     text = _render_text(row, name)
@@ -196,7 +197,15 @@ def _render_text(row: PassageRow, name: str) -> str:
     return "".join(parts)
 
 
-def _name(row: PassageRow) -> str:
-    if row.passage is None:
-        return shorten(row.doc_id, NAME_CHARS)
-    return shorten(row.passage.title or row.passage.text, NAME_CHARS)
+def name_passages(view: QueryView) -> dict[str, str]:
+    """A name for every passage of the view by which it can be told from the others: its title, or
+    the beginning of its text where others have that title too; the doc_id where it has no text."""
+    titles = Counter(row.passage.title for row in view.rows if row.passage is not None)
+    names = {}
+    for row in view.rows:
+        name = row.doc_id
+        if row.passage is not None:
+            alone = row.passage.title and titles[row.passage.title] == 1
+            name = row.passage.title if alone else row.passage.text
+        names[row.doc_id] = shorten(" ".join(name.split()) or row.doc_id, NAME_CHARS)
+    return names

@@ -30,13 +30,7 @@ def render_report(trace: RankingTrace) -> str:
     query = " ".join(trace.query.text.split())
     charts = render_flow(trace) + render_scores(trace) + render_terms(trace)
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{make_policy(style)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        '<meta name="referrer" content="no-referrer">'
-        f"<title>{escape(shorten(query, TITLE_CHARS))} · DeAR Studio</title>"
-        f'<style>{style}</style></head><body class="report">'
+        f"{open_document(query, style)}"
         f"{_render_top(trace, query)}<main>"
         f"<section><h2>Charts</h2>{charts}</section>"
         f"<section><h2>Ranking</h2>{render_cards(trace, {})}</section>"
@@ -55,12 +49,30 @@ def make_policy(style: str) -> str:
 
 
 def make_style(count: int) -> str:
-    """The report's style. The page's rules for its dark look follow the reader's system here."""
-    sheets = [ASSETS / "css" / name for name in ("report.css", "studio.css")]
-    own, page = (_COMMENT.sub("", sheet.read_text(encoding="utf-8")) for sheet in sheets)
-    # On the page a class says that it is dark; a report has no script that could set one.
-    page = _DARK_RULE.sub(r"@media screen and (prefers-color-scheme: dark) {:root\1{\2}}", page)
-    return re.sub(r"\s+", " ", own + page + style_flow(count)).strip()
+    """The style of a report of `count` passages."""
+    return join_sheets("report", "studio") + style_flow(count)
+
+
+def join_sheets(*names: str) -> str:
+    """Sheets of assets/css as one. The page's rules for its dark look follow the reader's system
+    here: on the page a class says that it is dark; a report has no script that could set one."""
+    sheets = ((ASSETS / "css" / f"{name}.css").read_text(encoding="utf-8") for name in names)
+    style = _COMMENT.sub("", "".join(sheets))
+    style = _DARK_RULE.sub(r"@media screen and (prefers-color-scheme: dark) {:root\1{\2}}", style)
+    return re.sub(r"\s+", " ", style).strip()
+
+
+def open_document(title: str, style: str) -> str:
+    """The beginning of a report, up to and with its opened body; nothing foreign is loaded."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{make_policy(style)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        '<meta name="referrer" content="no-referrer">'
+        f"<title>{escape(shorten(title, TITLE_CHARS))} · DeAR Studio</title>"
+        f'<style>{style}</style></head><body class="report">'
+    )
 
 
 def _render_top(trace: RankingTrace, query: str) -> str:

@@ -17,13 +17,20 @@ from app.compare_sources import gather_traces, read_files, tell_apart
 from app.compare_walk import WalkEvents
 from app.comparison import Comparison, Walk, collect_runs, compare_runs
 from app.html_compare import render_failures, render_reports, render_result_table
-from app.html_compare_query import render_contrasts, render_grade, render_query_view
+from app.html_compare_query import (
+    name_passages,
+    render_contrasts,
+    render_grade,
+    render_query_view,
+)
+from app.html_compare_report import DETAILED, render_comparison_report
 from app.library import Library
 from app.rank_events import RankEvents
 from app.remarks import Remark, make_remark
 from app.session import Sessions
 from reranker.errors import InputError
 from reranker.evaluation.contrast import ContrastFilter
+from reranker.evaluation.drilldown import PassageRow, QueryView
 from reranker.trec import read_run
 from reranker.types import Hit, Passage, Query, RankingTrace, RankSettings, StudentInfo
 
@@ -159,6 +166,46 @@ def test_exports_come_back(comparison: Comparison, tmp_path: Path) -> None:
         assert archive.namelist() == ["1-first.trec", "2-second.trec"]
         archive.extractall(tmp_path / "out")
     assert read_run(tmp_path / "out" / "2-second.trec") == comparison.runs.runs[1].run
+
+
+def test_the_report_is_whole_and_inert(comparison: Comparison, tmp_path: Path) -> None:
+    remark = Remark(marked=True, tags=(XSS,), comment=XSS)
+    noted = comparison.with_remark("q2", remark).with_walk(Walk(effect="gained"))
+    report = render_comparison_report(noted, "today")
+    assert "<script" not in report and "&lt;script" in report
+    assert "default-src &#x27;none&#x27;" in report and " style=" not in report
+    for outside in ("http://", "src=", "@import", "url(", "<button", "<form"):
+        assert outside not in report
+    # The walk has q1 alone; q2 is there because of what was said about it.
+    assert report.count('<article class="cmp-one"') == 2 and 'href="#q-1"' in report
+    assert report == render_comparison_report(noted, "today")
+    path = write_comparison(noted, tmp_path)["report_file"]
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_long_walk_is_shown_passage_by_passage_in_part(tmp_path: Path) -> None:
+    runs = [tmp_path / "a.trec", tmp_path / "b.trec"]
+    for number, run in enumerate(runs):
+        run.write_text("".join(f"q{n} Q0 d{(n * number) % 3} 1 1 t\n" for n in range(60)))
+    (tmp_path / "dl19.qrels").write_text("".join(f"q{n} 0 d0 1\n" for n in range(60)))
+    material = read_files(runs, tmp_path / "dl19.qrels", None)
+    comparison = compare_runs(collect_runs(material), collection=material.collection)
+    report = render_comparison_report(comparison, "today")
+    assert report.count('<article class="cmp-one"') == DETAILED == 40
+    assert report.count("<rect") == 60 and report.count("<circle") == 120
+    assert "Published, not measured here" in report
+
+
+def test_passages_with_one_title_are_told_apart() -> None:
+    rows = tuple(
+        PassageRow(
+            doc_id=doc_id, grade=None, ranks={}, scores={}, justifications={},
+            passage=Passage(doc_id=doc_id, text=f"text {doc_id}", title=title) if text else None,
+        )
+        for doc_id, title, text in (("a", "T", 1), ("b", "T", 1), ("c", "U", 1), ("d", "", 0))
+    )  # fmt: skip
+    view = QueryView(query_id="q", text="", runs=(), rows=rows, unranked=0)
+    assert name_passages(view) == {"a": "text a", "b": "text b", "c": "U", "d": "d"}
 
 
 def test_unusable_files_are_refused(
