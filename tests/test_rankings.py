@@ -64,7 +64,7 @@ def test_a_prompt_is_read_as_it_was_written() -> None:
         ([line(9, cue="instruction"), line(0, verdict="off_topic")], [1, 0]),
         ([line(6, cue="past belief"), line(5)], [1, 0]),
         ([line(6, cue="negated"), line(5)], [0, 1]),
-        ([line(5, cue="negated"), line(5)], [1, 0]),
+        ([line(5, cue="negated"), line(5)], [0, 1]),
         ([line(5, repeats=True), line(5)], [0, 1]),
     ],
 )

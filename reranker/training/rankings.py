@@ -6,10 +6,11 @@ more practice than the windows that were read can give, and needs no passage tex
 
     python -m reranker.training.rankings --examples FILE --out FILE [--count N] [--seed S]
 
-The order to learn is by strength. Verdicts and negations decide only between passages of one
-level; a former belief costs more than a level, an instruction to the ranker puts a passage last.
-Bolder rules were tried with the student's own verdicts on TREC DL21 and SQuAD dev: ordering by
-verdict alone cost nDCG, and so did demoting repeats, which are as relevant as what they repeat.
+The order to learn is by strength. Verdicts decide only between passages of one level; a former
+belief costs more than a level, an instruction to the ranker puts a passage last. Bolder rules were
+tried with the student's own verdicts on TREC DL21 and SQuAD dev: ordering by verdict alone cost
+nDCG, and so did demoting repeats, which are as relevant as what they repeat; a penalty for
+negations made no difference.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from reranker.types import Verdict
 VERDICT_WORTH: dict[Verdict | None, float] = {
     "answers": 0.4, "partial": 0.2, "related": 0.0, "off_topic": -0.4, None: 0.0,
 }  # fmt: skip
-CUE_WORTH = {"": 0.0, "negated": -0.5, "past belief": -1.5, "instruction": -100.0}
+CUE_WORTH = {"": 0.0, "negated": 0.0, "past belief": -1.5, "instruction": -100.0}
 SIZES = (3, 20)
 SHUFFLED_SHARE, UNREAD_SHARE, REDRAWN_SHARE = 0.4, 0.15, 0.3
+CUE_SHARES = {"past belief": 0.3, "instruction": 0.2}
+"""Of the lists: one passage more in them is said to report a former belief, or to instruct."""
 
 _VERDICTS: dict[str, Verdict | None] = {m: v for v, m in VERDICT_MARKERS.items()} | {NOTE: None}
 _LINE = re.compile(
@@ -100,8 +103,13 @@ def write_example(head: str, lines: Sequence[Line]) -> dict[str, str]:
 def vary_lines(lines: Sequence[Line], random_: random.Random) -> list[Line]:
     """Some of the lines in an order of their own, some with another verdict."""
     low, high = SIZES
-    count = random_.randint(min(low, len(lines)), min(high, len(lines)))
+    # Long lists are the harder ones, and what a page asks for.
+    count = min(round(random_.triangular(low, high, high)), len(lines))
     chosen = random_.sample(list(lines), count)
+    for cue, share in CUE_SHARES.items():
+        if random_.random() < share:
+            place = random_.randrange(count)
+            chosen[place] = replace(chosen[place], cue=cue)
     if random_.random() > SHUFFLED_SHARE:
         chosen.sort(key=lambda line: -line.strength)
     unread = random_.random() < UNREAD_SHARE
