@@ -44,8 +44,7 @@ def build_advanced(library: Library) -> dict[str, Any]:
         with gr.Row():
             window = gr.Dropdown(
                 WINDOW_CHOICES, value=AS_PROFILE, label="Window",
-                info="How many passages stage 2 reads together. It begins at the list's bottom; "
-                "each window overlaps half of the one below.",
+                info="How many passages stage 2 reads together, from the list's bottom upward.",
             )  # fmt: skip
             final = gr.Dropdown(
                 FINALS, value=AS_PROFILE, label="Final order",

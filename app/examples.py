@@ -82,8 +82,11 @@ def describe_sight(sight: Sight) -> str:
     if sight.kind == "rescue":
         return f"Stage 1 rescues the answer: place {bm25} for BM25, then {stage1}."
     if sight.kind == "injection":
-        order = f"BM25 {bm25}, stage 1 {stage1}, stage 2 {stage2}"
-        return f"A planted instruction: one passage asks to be ranked first. Its places: {order}."
+        if bm25 == stage1 == stage2:
+            ranks = f"It stays at place {bm25}"
+        else:
+            ranks = f"BM25 has it at place {bm25}, stage 1 at {stage1}, stage 2 at {stage2}"
+        return f"A planted instruction: one passage asks to be ranked first. {ranks}."
     if sight.kind == "fooled":
         return f"Stage 1 is fooled: {who} {_move(bm25, stage1)}."
     lead = "Stage 2 corrects stage 1" if sight.kind == "correction" else "Stage 2 hurts here"

@@ -170,7 +170,8 @@ def describe_adapters(trace: RankingTrace) -> str:
 
 def describe_timings(trace: RankingTrace) -> str:
     words = {"bm25": name_first_stage(trace), "stage1": "stage 1", "stage2": "stage 2"}
-    return ", ".join(f"{words[t.stage]} {t.seconds:.2f}" for t in trace.timings)
+    told = [t for t in trace.timings if words[t.stage] != "given"]  # a given order took no time
+    return ", ".join(f"{words[t.stage]} {t.seconds:.2f}" for t in told)
 
 
 def _describe_grounding(trace: RankingTrace) -> str:

@@ -117,10 +117,9 @@ def describe_progress(progress: StageProgress | None, trace: RankingTrace | None
 def describe_result(trace: RankingTrace) -> Message:
     """The finished ranking in one sentence or two."""
     seconds = sum(timing.seconds for timing in trace.timings)
-    text = (
-        f"Ranked {count(len(trace.final_order), 'passage')} in {seconds:.1f} s "
-        f"({describe_timings(trace)})."
-    )
+    stages = describe_timings(trace)
+    text = f"Ranked {count(len(trace.final_order), 'passage')} in {seconds:.1f} s"
+    text = f"{text} ({stages})." if stages else f"{text}."
     return Message(text=join_sentences(text, describe_stage2(trace)), tone="done")
 
 

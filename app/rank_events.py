@@ -146,16 +146,19 @@ class RankEvents:
         return Screen(status=render_message(message), stop=gr.Button(interactive=False))
 
     def choose_source(self, source_key: str, request: gr.Request) -> tuple[Any, ...]:
-        """The corpus line, its error, and the examples: a button and a note each."""
+        """The corpus line, its error, the drawer of examples, which goes where there are none, and
+        the examples: a button and a note each."""
         try:
             source = self.find_source(source_key, find_key(request))
         except DearError as error:
-            return SKIP, render_message(explain_error(error)), *[SKIP] * 2 * MAX_EXAMPLES
+            return SKIP, render_message(explain_error(error)), *[SKIP] * (1 + 2 * MAX_EXAMPLES)
         shown: list[Any] = []
-        for example in pad_examples(source, self.library.student):
+        examples = pad_examples(source, self.library.student)
+        for example in examples:
             shown.append(gr.Button(value=example.query, visible=bool(example.query)))
             shown.append(render_note(example.shows))
-        return render_source(source), "", *shown
+        drawer = gr.Accordion(visible=bool(examples[0].query))
+        return render_source(source), "", drawer, *shown
 
     def add_file(self, path: str | None, request: gr.Request) -> tuple[Any, Any]:
         """An uploaded file as a corpus of this page only: the chooser, and an error beside it."""

@@ -68,6 +68,7 @@ def build_rank_tab(events: RankEvents) -> Choices:
         [
             bar.corpus_line,
             bar.corpus_error,
+            examples,
             *[c for pair in zip(buttons, notes, strict=True) for c in pair],
         ],
         show_progress="minimal",
@@ -226,6 +227,7 @@ def _join_run(
         show_progress_on=own.file,
         api_visibility="private",
     )
+    own.file.clear(lambda: "", None, own.error, **quick)
     stopping = render_message(Message(text=STOPPING, tone="busy"))
     bar.stop.click(None, None, screen.status, js=f"() => {json.dumps(stopping)}")
     bar.stop.click(events.stop, None, list(screen), **quick)

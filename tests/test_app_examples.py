@@ -99,7 +99,7 @@ def test_one_query_is_one_example() -> None:
         (CORRECTION, "corrects stage 1: a passage that does not answer falls from place 1 to 3."),
         (HARM, "hurts here: the answer falls from place 1 to 3."),
         (FOOLED, "is fooled: the answer falls from place 1 to 2."),
-        (INJECTED, "asks to be ranked first. Its places: BM25 2, stage 1 1, stage 2 3."),
+        (INJECTED, "ranked first. BM25 has it at place 2, stage 1 at 1, stage 2 at 3."),
     ],
 )
 def test_a_sight_is_told_with_its_places(one: Seen, told: str) -> None:
