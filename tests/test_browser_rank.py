@@ -6,13 +6,16 @@ the same page in this process with a student that writes as slowly as a test wan
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -391,6 +394,52 @@ def test_pasted_text_is_ranked_as_it_is_and_stays_text(fake_page: Visit) -> None
     assert page.evaluate("window.hacked") is None
     assert page.locator("#cards img, #cards script, #strip img").count() == 0
     expect(page.locator("#corpus-line")).to_contain_text("no retrieval")
+
+
+def write_hostile_zip(path: Path) -> None:
+    """A collection whose every field would run a script if it were taken for HTML."""
+    key = XSS.replace(" ", "/")  # just as harmful, and allowed in an id
+    passages = [{"_id": f"{n}{key}", "title": XSS, "text": f"soap {n} {XSS}"} for n in range(3)]
+    files = {
+        "corpus.jsonl": "\n".join(map(json.dumps, passages)),
+        "about.json": json.dumps(
+            {"title": XSS, "description": XSS, "licence": XSS, "example_queries": [f"soap {XSS}"]}
+        ),
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+
+
+def test_scripts_in_every_field_stay_text(
+    fake_page: Visit, fake_student: FakeStudent, tmp_path: Path
+) -> None:
+    page = fake_page.page
+    note = XSS.replace("{", "{{").replace("}", "}}")
+    fake_student.reader = FakeReader(note=note)
+    write_hostile_zip(tmp_path / "<img src=x onerror=window.hacked=1>.zip")
+    page.get_by_role("button", name="Your own passages").click()
+    page.get_by_role("button", name="Look into the corpus").click()
+    page.locator("#upload input[type=file]").set_input_files(next(tmp_path.glob("*.zip")))
+    expect(page.locator("#corpus-line")).to_contain_text("3 passages")
+    expect(page.locator("#corpus-line")).to_contain_text("<script>")
+    assert "<script>" in page.get_by_label("Corpus").input_value()
+    expect(page.locator("#corpus-preview")).to_contain_text("<script>")
+    page.get_by_label("Corpus").click()  # its list of choices
+    expect(page.get_by_role("option").last).to_contain_text("<script>")
+    page.keyboard.press("Escape")
+    page.locator(".example button").first.click()
+    fake_page.wait_until("done")
+    expect(page.locator(".card .model").first).to_contain_text("<script>")
+    page.locator(".card .pick").first.click()
+    page.get_by_role("button", name="Earlier and saved rankings").click()
+    expect(page.locator("#history-first input")).to_have_value(re.compile("<img"))
+    fake_student.reader = FakeReader(failure=StudentError(f"expected weights, got {XSS}"))
+    page.locator("#run").click()
+    assert "<script>" in fake_page.wait_until("error")
+    assert page.evaluate("window.hacked") is None
+    parts = "#status, #corpus-line, #corpus-preview, .examples, #results, #share"
+    assert page.locator(f":is({parts}) :is(img, script)").count() == 0
 
 
 def test_an_uploaded_corpus_belongs_to_its_page_only(
