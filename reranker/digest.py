@@ -107,9 +107,7 @@ _SHOWN_PATTERNS: tuple[tuple[AnswerKind, str], ...] = (
 )
 _SHOWN = tuple((kind, re.compile(pattern)) for kind, pattern in _SHOWN_PATTERNS)
 
-_NEGATION = re.compile(
-    r"\b(not(?! only\b)|never|no longer|cannot|neither|nor|without)\b|n['’]t\b", re.I
-)
+_NEGATION = re.compile(r"\b(not(?! only\b)|never|no longer|cannot|neither|nor)\b|n['’]t\b", re.I)
 # "held" alone is also what is done with titles and elections, and what is "widely believed" is
 # believed still.
 _HELD_TRUE = r"(believed|thought|assumed|held (that|to be)\b)"

@@ -113,6 +113,7 @@ def test_what_a_sentence_shows(sentence: str, kind: str, shown: bool) -> None:
         ("The sky is not green.", "negated"),
         ("It doesn’t rain.", "negated"),
         ("It doesn't rain.", "negated"),
+        ("Without an atmosphere the sky is black.", "none"),
         ("Nothing here is denied.", "none"),
         ("It is not only blue but bright.", "none"),
         ("It was once believed that the earth was flat.", "past belief"),
