@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Literal, NamedTuple
 
-from reranker.digest import INSTRUCTION
+from reranker.suspicion import find_suspicions
 from reranker.types import Defect, DefectKind, RankedHit, RankingTrace, Verdict
 
 UNTITLED_CHARS = 60
@@ -97,13 +97,14 @@ def describe_move(hit: RankedHit) -> str:
     return f"{'▲' if moved > 0 else '▼'} {abs(moved)}" if moved else ""
 
 
-def list_flags(hit: RankedHit, defects: Sequence[Defect]) -> tuple[str, ...]:
+def list_flags(hit: RankedHit, defects: Sequence[Defect], query: str = "") -> tuple[str, ...]:
     """What a reader should know before trusting this card. defects: those of this passage."""
     flags = []
     if hit.truncated:
         flags.append("truncated: stage 1 read only its beginning")
-    if INSTRUCTION.search(hit.passage.text):
-        flags.append("injection suspected: it reads like an instruction to the ranker")
+    for suspicion in find_suspicions(hit.passage.text, query):
+        lead = "injection suspected" if suspicion.kind == "instruction" else "suspicious"
+        flags.append(f"{lead}: {suspicion.words}")
     for kind, defect in {defect.kind: defect for defect in defects}.items():
         if kind == "quote_not_found":
             flags.append(f"quote not found in the passage: “{shorten(defect.detail, 80)}”")

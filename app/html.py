@@ -184,7 +184,8 @@ def _render_card(
     note = _render_justification(hit.justification) if hit.justification else ""
     if live is not None:
         note = _render_live(doc_id, live)
-    flags = "".join(f"<li>{escape(flag)}</li>" for flag in list_flags(hit, defects))
+    told = list_flags(hit, defects, trace.query.text)
+    flags = "".join(f"<li>{escape(flag)}</li>" for flag in told)
     return (
         f'<li class="card{" reading" if reading else ""}" id="card-{hit.rank}" '
         f'data-doc="{escape(doc_id)}">'

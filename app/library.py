@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from app.messages import Message, explain_error
 from app.zerogpu import estimate_seconds, is_zerogpu, lend_gpu
@@ -151,6 +151,11 @@ class Library:
         with self._importing:
             return import_module("reranker.pipeline")
 
+    def import_analyses(self) -> ModuleType:
+        """The core's analyses as streams; they import the model libraries too."""
+        with self._importing:
+            return import_module("reranker.explain.running")
+
     def open_student(self, name: str, quantization: Quantization) -> Student:
         """Raises StudentError or QuantizationError."""
         profile = find_trained(name, self.jobs)
@@ -177,7 +182,7 @@ class Library:
         started = time.perf_counter()
         if self.borrows_gpu:
             lent = self._rank_on_gpu(student, quantization, request, settings)
-            yield from _raise_errors(lent, cancelled)
+            yield from raise_errors(lent, cancelled)
         else:
             weights = self.open_student(student, quantization)
             stream = self.import_pipeline().stream_rank
@@ -237,14 +242,12 @@ class Library:
             self.warmed.set()
 
 
-def _raise_errors(
-    events: Generator[RankEvent | DearError, None, None], cancelled: Cancelled
-) -> Iterator[RankEvent]:
+def raise_errors(events: Generator[Any, None, None], cancelled: Cancelled) -> Iterator[Any]:
     """The events, with an error raised that came as a value; no more of them once cancelled."""
     with closing(events):
         for event in events:
             if cancelled():
-                raise CancelledError("the ranking was stopped")
+                raise CancelledError("the work was stopped")
             if isinstance(event, DearError):
                 raise event
             yield event

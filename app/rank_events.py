@@ -123,7 +123,7 @@ class RankEvents:
             return
         try:
             shown: frozenset[str] = frozenset()
-            for view in stream_views(self.library, _make_job(choices, source), ticket.is_cancelled):
+            for view in stream_views(self.library, make_job(choices, source), ticket.is_cancelled):
                 if ticket.replaced.is_set():
                     yield Screen()  # at a run's end Gradio sends the page its last screen again
                     return
@@ -249,7 +249,8 @@ def pad_examples(source: Source, student: str) -> tuple[Example, ...]:
     return (*list_examples(source.corpus, student), *missing)[:MAX_EXAMPLES]
 
 
-def _make_job(choices: Choices, source: Source) -> RankJob:
+def make_job(choices: Choices, source: Source) -> RankJob:
+    """What the controls ask for."""
     window_size, stride = WINDOWS[choices.window]
     settings = RankSettings(
         depth=int(choices.depth),

@@ -16,6 +16,7 @@ from typing import Any
 from app.comparison import Comparison
 from app.history import History
 from app.library import Source
+from reranker.explain.analyses import ResultShelf
 from reranker.types import RankingTrace
 
 
@@ -47,6 +48,8 @@ class _Page:
     history: History = field(default_factory=History)
     comparison: Comparison | None = None
     evaluation: threading.Event | None = None
+    analysis: threading.Event | None = None
+    results: ResultShelf = field(default_factory=ResultShelf)
 
 
 class Sessions:
@@ -154,6 +157,26 @@ class Sessions:
         if evaluation is not None:
             evaluation.set()
 
+    def begin_analysis(self, key: str) -> threading.Event:
+        """What ends the analysis that begins now when it is set; an earlier one is ended."""
+        with self._lock:
+            page = self._page(key)
+            if page.analysis is not None:
+                page.analysis.set()
+            page.analysis = threading.Event()
+            return page.analysis
+
+    def stop_analysis(self, key: str) -> None:
+        with self._lock:
+            analysis = self._page(key).analysis
+        if analysis is not None:
+            analysis.set()
+
+    def results(self, key: str) -> ResultShelf:
+        """What this page has analysed already."""
+        with self._lock:
+            return self._page(key).results
+
     def add_source(self, key: str, source: Source) -> None:
         """Keeps a page's own passages. The latest of a kind (what stands before the : of its
         key) replaces the one before, so that a page holds one upload and one pasted list."""
@@ -187,8 +210,9 @@ class Sessions:
             return
         if page.ticket is not None:
             page.ticket.replaced.set()
-        if page.evaluation is not None:
-            page.evaluation.set()
+        for work in (page.evaluation, page.analysis):
+            if work is not None:
+                work.set()
         if page.folder is not None:
             page.folder.cleanup()
 

@@ -14,6 +14,7 @@ import gradio as gr
 
 from app.api import add_api, answer_in_json
 from app.compare_tab import build_compare_tab
+from app.explain_tab import build_explain_tab
 from app.history import MAX_ENTRIES
 from app.html import render_header, render_note
 from app.library import Library
@@ -27,7 +28,7 @@ from app.train_tab import build_train_tab
 from reranker.config import ASSETS
 
 ACCESS_JS = (Path(__file__).parent / "access.js").read_text(encoding="utf-8")
-STYLES = ("studio", "share", "compare", "train")
+STYLES = ("studio", "share", "compare", "explain", "train")
 MAX_UPLOAD = "64mb"
 CACHE_SECONDS = (3600, 24 * 3600)
 """How often Gradio's own copies of uploads and downloads are looked through, and how old they
@@ -55,6 +56,7 @@ def build_page(library: Library) -> gr.Blocks:
         with gr.Tabs(elem_classes="main-tabs"):
             with gr.Tab("Rank", id="rank"):
                 choices = build_rank_tab(events)
+            build_explain_tab(events, choices)
             build_compare_tab(events)
             with gr.Tab("Train", id="train"):
                 build_train_tab(TrainEvents(library, sessions), choices.student)

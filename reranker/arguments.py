@@ -14,6 +14,7 @@ from reranker.annotate_commands import add_annotate_commands
 from reranker.config import DEFAULT_STUDENT
 from reranker.endpoint import DEFAULT_KEY_VARIABLE
 from reranker.evaluation.measures import DEFAULT_MEASURES
+from reranker.explain_commands import add_explain_commands
 from reranker.job_commands import add_job_commands
 from reranker.train_commands import add_training_commands
 
@@ -65,6 +66,7 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     add_training_commands(added)
     add_job_commands(added)
+    add_explain_commands(added)
     add_annotate_commands(added)
 
     added.add_parser("students", help="list students").set_defaults(run=commands["students"])

@@ -52,6 +52,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "annotate_commands",
         "arguments",
         "evaluate_command",
+        "explain_commands",
+        "explain_set_commands",
         "train_commands",
         "job_commands",
         "cli",
