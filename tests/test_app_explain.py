@@ -1,0 +1,101 @@
+"""The Explain tab without a browser: what is rendered is escaped, and says what was found."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.explain_figures import draw_heat, draw_intervals, draw_places
+from app.html_explain import (
+    render_attribution,
+    render_cost,
+    render_counterfactual,
+    render_flip,
+    render_subject,
+)
+from app.html_trust import render_faithfulness, render_red_team, render_stability
+from reranker.explain.analyses import ResultShelf, estimate_request, hash_request
+from reranker.explain.attribution import AttributionRequest, HeatMap, attribute_score
+from reranker.explain.counterfactual import EditRequest, try_edit
+from reranker.explain.edits import Edit
+from reranker.explain.faithfulness import FaithfulnessRequest, check_faithfulness
+from reranker.explain.flip import FlipRequest, find_flip
+from reranker.explain.red_team import RedTeamRequest, try_attacks
+from reranker.explain.stability import StabilityRequest, measure_stability
+from reranker.explain.tables import dump_result, tabulate_result
+from tests.explained import WordScorer, make_bench, make_student, make_trace
+from tests.test_browser_rank import XSS
+
+HOSTILE = {f"a{XSS}": f"soap {XSS} and soap", "b": f"soap {XSS} twice. Once <b>more</b>."}
+QUERY = f"soap {XSS}"
+
+
+@pytest.fixture(scope="module")
+def hostile():  # type: ignore[no-untyped-def]
+    student = make_student(scorer=WordScorer())
+    trace = make_trace(student, HOSTILE, query=QUERY)
+    return student, trace
+
+
+def list_results(student, trace):  # type: ignore[no-untyped-def]
+    doc_id = f"a{XSS}"
+    bench = make_bench(student, trace)
+    return {
+        "words": attribute_score(bench, AttributionRequest(doc_id=doc_id)),
+        "edit": try_edit(bench, EditRequest(edits=(Edit(doc_id=doc_id, text=f"new {XSS}"),))),
+        "flip": find_flip(bench, FlipRequest()),
+        "stability": measure_stability(bench, StabilityRequest(shuffles=2)),
+        "faithfulness": check_faithfulness(bench, FaithfulnessRequest(random_spans=2, reread=1)),
+        "attacks": try_attacks(bench, RedTeamRequest(doc_id=doc_id, attacks=("override",))),
+    }
+
+
+def test_nothing_hostile_gets_out_of_any_answer(hostile) -> None:  # type: ignore[no-untyped-def]
+    student, trace = hostile
+    found = list_results(student, trace)
+    shown = [
+        render_subject(trace),
+        render_attribution(found["words"]),
+        render_counterfactual(found["edit"]),
+        render_flip(found["flip"]),
+        render_stability(found["stability"]),
+        render_faithfulness(found["faithfulness"]),
+        render_red_team(found["attacks"]),
+    ]
+    for html in shown:
+        assert "<script" not in html and "<img" not in html and "<b>more" not in html
+    assert "&lt;script&gt;" in "".join(shown)
+    for result in found.values():
+        table = tabulate_result(result)
+        assert table.rows and all(len(row) == len(table.columns) for row in table.rows)
+        json.loads(dump_result(result))
+
+
+def test_figures_say_what_was_found(hostile) -> None:  # type: ignore[no-untyped-def]
+    student, trace = hostile
+    steady = measure_stability(make_bench(student, trace), StabilityRequest(shuffles=2))
+    assert len(draw_places(steady).data[0].x) == 2
+    assert draw_intervals(trace, steady).to_json()
+    heat = HeatMap(
+        query_tokens=("a",), passage_tokens=("<b>", "c"), spans=((0, 3), (4, 5)),
+        cosines=((0.1, 0.9),),
+    )  # fmt: skip
+    figure = draw_heat(heat)
+    assert list(figure.data[1].x) == [1] and "&lt;b&gt;" in figure.data[0].text[0][0]
+    assert "no token map" in draw_heat(None).layout.annotations[0].text
+
+
+def test_costs_are_told_and_results_kept_by_what_they_depend_on(hostile) -> None:  # type: ignore[no-untyped-def]
+    _, trace = hostile
+    asked = StabilityRequest(shuffles=3)
+    assert "3 readings of the list by stage 2" in render_cost(estimate_request(trace, asked))
+    key = hash_request(trace, asked)
+    assert key == hash_request(trace.with_stage(timings=(), created="later"), asked)
+    assert key != hash_request(trace, StabilityRequest(shuffles=4))
+    assert key != hash_request(trace.with_stage(corpus_id="other"), asked)
+    shelf = ResultShelf(limit=1)
+    steady = measure_stability(make_bench(*hostile), StabilityRequest(shuffles=2))
+    shelf.keep("first", steady)
+    shelf.keep("second", steady)
+    assert shelf.find("first") is None and shelf.find("second") is steady
