@@ -32,7 +32,7 @@ def main() -> None:
         library = Library(student=flags.student, quantization=flags.quantization)
     except StudentError as error:
         raise SystemExit(f"error: {error}") from error
-    serve_page(build_page(library), library, flags.host, flags.port, flags.login)
+    serve_page(build_page(library, bool(flags.login)), library, flags.host, flags.port, flags.login)
 
 
 if __name__ == "__main__":

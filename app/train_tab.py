@@ -38,11 +38,24 @@ class FormControls(NamedTuple):
     corpus: Any
 
 
-def build_train_tab(events: TrainEvents, students: Any) -> None:
-    """Adds the tab's contents to the Blocks that is being built. students: the Rank tab's list."""
+class TrainDoor(NamedTuple):
+    """What another tab needs to open this one with its data chosen. check: the event that reads
+    the form and reports on its data."""
+
+    events: TrainEvents
+    form: FormControls
+    options: list[Any]
+    check: dict[str, Any]
+
+
+def build_train_tab(events: TrainEvents, students: Any) -> TrainDoor | None:
+    """Adds the tab's contents to the Blocks that is being built. students: the Rank tab's list.
+
+    None where training is switched off.
+    """
     if not is_training_on():
         _html(render_off(OFF))
-        return
+        return None
     _html(render_note(INTRO))
     with gr.Row(elem_classes="train-split"):
         with gr.Column(scale=5, min_width=320, elem_classes="train-form"):
@@ -50,7 +63,7 @@ def build_train_tab(events: TrainEvents, students: Any) -> None:
             checked, start_error, files = _build_checked()
         with gr.Column(scale=6, min_width=320, elem_classes="train-board"):
             board = build_board_panel(events, students)
-    _join_form(events, form, options, checked, files)
+    check = _join_form(events, form, options, checked, files)
     checked.start.click(
         events.start,
         [*form, *options],
@@ -59,6 +72,7 @@ def build_train_tab(events: TrainEvents, students: Any) -> None:
         concurrency_limit=1,
         api_visibility="private",
     )
+    return TrainDoor(events, form, options, check)
 
 
 def _build_form(events: TrainEvents) -> tuple[FormControls, list[Any]]:
@@ -162,7 +176,7 @@ def _join_form(
     options: list[Any],
     checked: Checked,
     files: tuple[Any, Any],
-) -> None:
+) -> dict[str, Any]:
     values = [*form, *options]
     check: dict[str, Any] = {
         "fn": events.check,
@@ -191,6 +205,7 @@ def _join_form(
     gr.on(None, **check)
     load, loaded = files
     load.upload(events.load_config, load, [loaded, *values], **QUICK).then(**check)
+    return check
 
 
 def _html(value: str = "", **options: Any) -> Any:

@@ -12,6 +12,11 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.annotate_desk import Desk
+from app.annotate_events import AnnotateEvents
+from app.annotate_results import ResultEvents
+from app.annotate_tab import TrainLink, build_annotate_tab, build_off
+from app.annotate_training import join_training
 from app.api import add_api, answer_in_json
 from app.compare_tab import build_compare_tab
 from app.explain_tab import build_explain_tab
@@ -20,6 +25,7 @@ from app.html import render_header, render_note
 from app.library import Library
 from app.login import Logins
 from app.messages import Message
+from app.people import is_annotation_on
 from app.rank_events import RankEvents
 from app.rank_tab import build_rank_tab
 from app.session import Sessions
@@ -28,7 +34,7 @@ from app.train_tab import build_train_tab
 from reranker.config import ASSETS
 
 ACCESS_JS = (Path(__file__).parent / "access.js").read_text(encoding="utf-8")
-STYLES = ("studio", "share", "compare", "explain", "train")
+STYLES = ("studio", "share", "compare", "explain", "annotate", "train")
 MAX_UPLOAD = "64mb"
 CACHE_SECONDS = (3600, 24 * 3600)
 """How often Gradio's own copies of uploads and downloads are looked through, and how old they
@@ -38,28 +44,33 @@ MAX_WAITING = 50
 POLL_SECONDS = 0.5
 PRIVACY = (
     "Queries, passages and results stay on the machine that runs this page; nothing is sent "
-    "elsewhere and nothing is stored in your browser. This page's latest "
+    "elsewhere. Your browser stores which annotation project you opened and the judgements you "
+    "have not saved yet, nothing else. Saved judgements stay on that machine. This page's latest "
     f"{MAX_ENTRIES} rankings stay in the machine's memory until the page is closed or reloaded, "
     "files you upload or download on its disk for at most a day or two. No other visitor sees "
     "them. A copied link holds the query and the settings."
 )
 
 
-def build_page(library: Library) -> gr.Blocks:
-    """The Blocks, not yet served."""
+def build_page(library: Library, logins: bool = False) -> gr.Blocks:
+    """The Blocks, not yet served. logins: visitors will have to log in."""
     sessions = Sessions()
     events = RankEvents(library, sessions)
     with gr.Blocks(
         title="DeAR Studio", analytics_enabled=False, fill_width=True, delete_cache=CACHE_SECONDS
     ) as page:
         header = gr.HTML(render_header(describe_state(library)), apply_default_css=False)
-        with gr.Tabs(elem_classes="main-tabs"):
+        with gr.Tabs(elem_classes="main-tabs") as tabs:
             with gr.Tab("Rank", id="rank"):
                 choices = build_rank_tab(events)
             build_explain_tab(events, choices)
             build_compare_tab(events)
+            with gr.Tab("Annotate", id="annotate"):
+                link = _build_annotate(library, sessions, logins)
             with gr.Tab("Train", id="train"):
-                build_train_tab(TrainEvents(library, sessions), choices.student)
+                door = build_train_tab(TrainEvents(library, sessions), choices.student)
+            if link is not None:
+                join_training(link, door, tabs)
         gr.HTML(render_note(PRIVACY), apply_default_css=False)
 
         async def follow_warm_up() -> AsyncIterator[str]:
@@ -79,6 +90,14 @@ def build_page(library: Library) -> gr.Blocks:
         page.unload(events.forget)
         add_api(library)
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
+
+
+def _build_annotate(library: Library, sessions: Sessions, logins: bool) -> TrainLink | None:
+    if not is_annotation_on(logins):
+        build_off()
+        return None
+    desk = Desk()
+    return build_annotate_tab(AnnotateEvents(library, sessions, desk), ResultEvents(desk, sessions))
 
 
 def describe_state(library: Library) -> Message:

@@ -27,9 +27,12 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes the cache of the person running it; one session shares one."""
+    """No test touches the cache or the annotations of the person running it; one session shares
+    them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEAR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("DEAR_ANNOTATIONS", str(tmp_path_factory.mktemp("annotations")))
+        patch.delenv("DATABASE_URL", raising=False)
         yield
 
 

@@ -6,7 +6,7 @@ Takes items and history, returns an `AgreementReport`. Draws nothing and knows n
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reranker.annotation.agreement import (
@@ -84,7 +84,6 @@ def report_agreement(items: Sequence[Item], history: Sequence[Judgement]) -> Agr
     for judgement in annotations:
         by_item.setdefault(judgement.item_id, []).append(judgement)
     shared = {item_id: found for item_id, found in by_item.items() if len(found) > 1}
-    known = {item.item_id: item for item in items}
     golden = {item.item_id: dict(_key(item.gold)) for item in items if item.gold is not None}
     confirmed = {item_id: dict(_key(j.answers)) for item_id, j in decided.items()}
     return AgreementReport(
@@ -95,17 +94,31 @@ def report_agreement(items: Sequence[Item], history: Sequence[Judgement]) -> Agr
         order=summarize_mean({item_id: _taus(found) for item_id, found in shared.items()}),
         gold=_count_right(annotations, golden),
         adjudicated=_count_right(annotations, confirmed),
-        disagreements=tuple(
-            Disagreement(
-                item_id=item_id,
-                query=known[item_id].query.text,
-                people=tuple(sorted(j.person for j in found)),
-                questions=differing,
-                adjudicated=item_id in decided,
-            )
-            for item_id, found in shared.items()
-            if (differing := list_differences(found))
-        ),
+        disagreements=find_disagreements({i.item_id: i.query.text for i in items}, history),
+    )
+
+
+def find_disagreements(
+    queries: Mapping[str, str], history: Iterable[Judgement]
+) -> tuple[Disagreement, ...]:
+    """The items people see differently, in the items' order. queries: item_id -> text."""
+    shared: dict[str, list[Judgement]] = {}
+    decided = set()
+    for (item_id, kind, _), judgement in current_judgements(history).items():
+        if kind == "adjudication":
+            decided.add(item_id)
+        else:
+            shared.setdefault(item_id, []).append(judgement)
+    return tuple(
+        Disagreement(
+            item_id=item_id,
+            query=text,
+            people=tuple(sorted(j.person for j in shared[item_id])),
+            questions=differing,
+            adjudicated=item_id in decided,
+        )
+        for item_id, text in queries.items()
+        if len(shared.get(item_id, ())) > 1 and (differing := list_differences(shared[item_id]))
     )
 
 

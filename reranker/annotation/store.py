@@ -190,6 +190,10 @@ class Store:
         with self.reading.begin() as connection:
             return tuple(load_item(body) for body in connection.scalars(query))
 
+    def list_queries(self, project_id: str) -> dict[str, str]:
+        """item_id -> the query's text, in the order they were added."""
+        return {item.item_id: item.query.text for item in self.list_items(project_id)}
+
 
 def tell_time() -> str:
     """Now, UTC, ISO 8601 with microseconds."""
