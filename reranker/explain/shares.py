@@ -18,7 +18,7 @@ Method = Literal["match", "gradient", "occlusion", "sentences", "shapley"]
 Span = tuple[int, int]
 
 METHOD_WORDS: dict[Method, str] = {
-    "match": "token matches (exact)",
+    "match": "exact shares of tokens",
     "gradient": "integrated gradients",
     "occlusion": "leave one word out",
     "sentences": "leave one sentence out",
