@@ -232,7 +232,7 @@ def describe(options: argparse.Namespace) -> list[str]:
         f"lists of 6 passages, learning rate {options.learning_rate:g}, seeds "
         f"{', '.join(map(str, options.seeds))}. Trained on {QUESTIONS} questions of "
         f"{ARTICLES} articles of SQuAD train; nDCG@10 on {DEV_QUESTIONS} questions of SQuAD dev "
-        f"over BM25's top {DEV_DEPTH}, and on the 53 queries of TREC DL21 over BM25's top {DL21_DEPTH}. "
+        f"over BM25's top {DEV_DEPTH}, and on TREC DL21 over BM25's top {DL21_DEPTH}. "
         "Values are means over seeds; brackets are 95 % bootstrap intervals over queries.",
         "",
         describe_machine(),
