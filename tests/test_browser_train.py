@@ -18,6 +18,8 @@ from tests.test_browser_rank import WAIT_MS, close_visit, find_free_port, open_v
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 browser = rank_page.browser
 STEPS = 600
+JOB_WAIT_MS = 300_000
+"""A job yields to everything else, so a busy machine may keep it waiting."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def set_number(page: Page, group: str, name: str, value: str) -> None:
 
 
 def wait_for_state(page: Page, state: str) -> None:
-    page.locator(f"#train-view .job[data-status={state}]").wait_for(timeout=WAIT_MS)
+    page.locator(f"#train-view .job[data-status={state}]").wait_for(timeout=JOB_WAIT_MS)
 
 
 def test_a_whole_job(browser: Browser, url: str, jobs: Path, tmp_path: Path) -> None:
@@ -104,7 +106,9 @@ def set_up_job(page: Page, folder: Path) -> None:
     download.value.save_as(file)
     set_number(page, "Schedule", "schedule-steps", "5")
     expect(command).to_contain_text("--set=schedule.steps=5 ")
-    page.locator("#train-load").set_input_files(file)
+    with page.expect_file_chooser() as chooser:
+        page.locator("#train-load").click()
+    chooser.value.set_files(file)
     expect(page.locator("#train-loaded")).to_contain_text("are in the form")
     expect(command).to_contain_text(f"--set=schedule.steps={STEPS} ")
     expect(page.locator("#train-start")).to_be_enabled()
