@@ -17,7 +17,7 @@ from tests.test_browser_rank import WAIT_MS, close_visit, find_free_port, open_v
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 browser = rank_page.browser
-STEPS = 600
+STEPS = 300
 JOB_WAIT_MS = 300_000
 """A job yields to everything else, so a busy machine may keep it waiting."""
 
@@ -91,7 +91,7 @@ def set_up_job(page: Page, folder: Path) -> None:
     set_number(page, "Schedule", "schedule-steps", "0")
     expect(page.locator("#train-data-error .error")).to_contain_text("schedule.steps of 1 or more")
     expect(page.locator("#train-start")).to_be_disabled()
-    for name, value in (("steps", str(STEPS)), ("eval_steps", "300"), ("save_steps", "300")):
+    for name, value in (("steps", str(STEPS)), ("eval_steps", "150"), ("save_steps", "150")):
         set_number(page, "Schedule", f"schedule-{name}", value)
     set_number(page, "Schedule", "schedule-learning_rate", "0.01")
     set_number(page, "Machine", "threads", "1")
