@@ -94,6 +94,8 @@ def write_job(root: Path, settings: TrainingSettings | None = None, status: str 
             eta_seconds=8.0 - 2 * step,
         )
     log.tell(f"careful {XSS}", level="warning", step=4)
+    with folder.progress.open("ab") as file:
+        file.write(b'{"kind": "st\n')
     write_json(folder.summary, {"best_step": 4, "seconds": 75.0})
     folder.log.write_text(f"line one\n{XSS}\n", encoding="utf-8")
     folder.adapter.mkdir()
@@ -166,6 +168,7 @@ def test_a_jobs_figures_are_shown_and_its_text_is_inert(tmp_path: Path) -> None:
     facts = dict(list_facts(job))
     assert facts["step"] == "4 of 4" and facts["KL"] == "0.1000" and facts["CE"] == "0.2500"
     assert facts["best dev nDCG@10"] == "0.7167" and facts["nDCG@10 before"] == "0.6667"
+    assert facts["unreadable lines"] == "1"
     assert facts["time so far"] == "1 min 15 s" and "time left" not in facts
     for shown in (
         render_job(job),

@@ -210,12 +210,18 @@ def test_one_runs_one_waits_and_stopping_saves(settings: TrainingSettings, tmp_p
 def test_stopped_and_resumed_it_ends_with_the_same_weights(
     settings: TrainingSettings, finished: Job, tmp_path: Path
 ) -> None:
+    """And what lies broken in its progress meanwhile harms nothing and is counted."""
     folder = create_folder(settings, tmp_path)
     assert run_job(folder, asked_to_stop=_StopAfter(folder, step=6)) == STOPPED
     assert read_job(folder.path.name, tmp_path).status == "stopped"
+    with folder.progress.open("ab") as file:
+        file.write(b'\xff{"kind": "step", "step": 7, "parts"')
     folder.state.unlink()
     assert run_job(folder) == DONE
-    assert hash_last_weights(read_job(folder.path.name, tmp_path)) == hash_last_weights(finished)
+    job = read_job(folder.path.name, tmp_path)
+    assert hash_last_weights(job) == hash_last_weights(finished)
+    assert [s.step for s in job.progress.steps] == list(range(1, 25))
+    assert job.progress.skipped_lines == 1
 
 
 def test_training_through_rounding_is_repeatable_from_any_step(
