@@ -49,6 +49,14 @@ def test_a_ranking_s_link_asks_for_the_same() -> None:
     assert address.grounding is False and address.quantization == "bf16"
 
 
+def test_a_window_travels_and_half_of_it_is_the_stride() -> None:
+    settings = RankSettings(window_size=6, stride=3)
+    link = write_link(find_address(make_trace(settings=settings), LIBRARY))
+    assert parse(link)["window"] == "6"
+    with pytest.raises(InputError, match="window_size 6, stride 6"):
+        find_address(make_trace(settings=replace(settings, stride=6)), LIBRARY)
+
+
 @given(st.text(min_size=1, max_size=200).filter(str.strip))
 def test_any_query_survives_its_link(query: str) -> None:
     address = replace(DEFAULTS, q=query.strip())
@@ -80,6 +88,7 @@ def test_an_address_without_our_names_asks_nothing() -> None:
         ("depth", "-5"),
         ("depth", "٢٠"),
         ("depth", "1e2"),
+        ("window", "7"),
         ("grounding", "true"),
     ],
 )

@@ -82,6 +82,29 @@ def test_a_student_that_cannot_load_leaves_bm25s_order(source: Source) -> None:
     assert last.message.text.endswith("The order before stage 1 is shown.")
 
 
+def test_stop_waits_neither_for_a_warm_up_nor_for_weights(source: Source) -> None:
+    student, loaded = FakeStudent(), threading.Event()
+
+    def load(name: str, quantization: str) -> FakeStudent:
+        assert loaded.wait(60)
+        return student
+
+    library = Library(load_student=load)  # type: ignore[arg-type]
+    library.warm_up()
+    views = list(stream_views(library, make_job(source), lambda: True))
+    assert views[-1].message.text == "Stopped. The order before stage 1 is shown."
+    assert not library.warmed.is_set(), "what loads, loads on"
+    loaded.set()
+    assert library.warmed.wait(60)
+    stopped = threading.Event()
+    with student.lock:  # as while another ranking has its weights loaded
+        stream = stream_views(library, make_job(source), stopped.is_set)
+        next(stream)
+        stopped.set()
+        assert list(stream)[-1].message.tone == "stopped"
+    assert list(stream_views(library, make_job(source), lambda: False))[-1].trace.complete
+
+
 def test_a_fault_of_the_program_ends_the_run_with_a_message(source: Source) -> None:
     student = FakeStudent(reader=FakeReader(failure=ValueError("/secret")))
     last = run(make_job(source), student)[-1]
