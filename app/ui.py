@@ -48,7 +48,8 @@ PRIVACY = (
     "have not saved yet, nothing else. Saved judgements stay on that machine. This page's latest "
     f"{MAX_ENTRIES} rankings stay in the machine's memory until the page is closed or reloaded, "
     "files you upload or download on its disk for at most a day or two. No other visitor sees "
-    "them. A copied link holds the query and the settings."
+    "them. A copied link holds the query and the settings. Training jobs are kept: their tab says "
+    "what, and who sees it."
 )
 
 
