@@ -207,7 +207,8 @@ class ExplainEvents:
         )
         if isinstance(found, Attribution):
             return screen._replace(
-                words=render_attribution(found), heat=make_plot(draw_heat(found.heat))
+                words=render_attribution(found),
+                heat=make_plot(draw_heat(found.heat)) if found.heat else None,
             )
         if isinstance(found, Counterfactual):
             return screen._replace(change=render_counterfactual(found))

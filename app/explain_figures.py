@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from app.figure_style import STAGE_COLORS, make_empty, make_layout
+from app.figure_style import STAGE_COLORS, make_layout
 from app.flow_figure import draw_flow
 from app.html import escape_label
 from reranker.explain.attribution import HeatMap
@@ -19,13 +19,9 @@ HEAT = ((0.0, "rgba(230,159,0,0)"), (1.0, "rgba(230,159,0,1)"))
 MAX_LABELS = 60
 
 
-def draw_heat(heat: HeatMap | None) -> go.Figure:
+def draw_heat(heat: HeatMap) -> go.Figure:
     """Cosine of each query token (rows) with each passage token (columns); a ring where a query
     token finds its match, which is what the score is made of."""
-    if heat is None:
-        return make_empty(
-            "Which tokens met", "Stage 1 of this student reads pairs whole: no token map."
-        )
     figure = go.Figure(layout=make_layout("Which tokens met"))
     rows, columns = len(heat.query_tokens), len(heat.passage_tokens)
     queries = [escape_label(token) for token in heat.query_tokens]

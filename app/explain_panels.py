@@ -68,7 +68,7 @@ class Form(NamedTuple):
 
 def build_other() -> Other:
     """A query box and a file box in a drawer."""
-    with gr.Accordion("Another ranking: rank a query here, or open a saved trace", open=False,
+    with gr.Accordion("Another ranking", open=False,
                       elem_id="exp-other"):  # fmt: skip
         with gr.Row():
             with gr.Column(min_width=280):

@@ -45,14 +45,16 @@ def render_stability(found: Stability) -> str:
         f"{count(len(found.spreads), 'passage')}</b> changed rank over "
         f"{count(found.agreed_readings, 'reading')} of shuffled lists; "
         f"{found.same_top:.0%} of them put the same passage first. Two passages stand in the same "
-        f"order in {found.pairwise:.0%} of readings (50 % would be chance). {bias} (Spearman ρ "
+        f"order in {found.pairwise:.1%} of readings (50 % would be chance). {bias} (Spearman ρ "
         f"{found.bias:+.2f} between place shown and rank).{seeds}</p>"
+        "<details data-key='spreads'><summary>Every passage's ranks and the agreed order</summary>"
         f"{open_table('Rank intervals')}<thead><tr><th scope='col'>passage</th>"
         '<th scope="col" class="number">stage 2</th><th scope="col" class="number">lowest–highest'
         '</th><th scope="col" class="number">mean</th><th scope="col" class="number">agreed order'
         f"</th></tr></thead><tbody>{rows}</tbody></table></div>"
         '<p class="note">Agreed order: permutation self-consistency, the order that disagrees '
-        f"least with all readings. It cost {found.seconds:.1f} s of reading.</p></section>"
+        f"least with all readings. It cost {found.seconds:.1f} s of reading.</p></details>"
+        "</section>"
     )
 
 
