@@ -1,6 +1,6 @@
 """Pictures of the Rank tab at three sizes, for the README and for whoever changes the page.
 
-    python -m benchmarks.screenshots [--out docs/screenshots]
+    python -m benchmarks.screenshots [--out docs/screenshots] [--only rank]
 
 Starts the app as it is, asks the last of its examples (the passage that gives orders) in the
 Chromium named by $CHROMIUM, and writes PNGs of at most 256 colours. Look at them.
@@ -45,7 +45,7 @@ SHOTS = (
     Shot(name="rank", width=1440, height=900, selected=2),
     Shot(name="rank-dark", width=1440, height=900, theme="dark", chart="Terms", selected=1),
     Shot(name="rank-tablet", width=900, height=900, chart="Scores"),
-    Shot(name="rank-phone", width=390, height=844),
+    Shot(name="rank-phone", width=390, height=1560),  # a phone's page, scrolled once
     Shot(name="rank-start", width=1440, height=700, asked=False),
 )
 
@@ -92,6 +92,7 @@ def shrink(picture: bytes) -> Image.Image:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.screenshots")
     parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--only", choices=[shot.name for shot in SHOTS], help="one of them")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     with (
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        for shot in SHOTS:
+        for shot in (shot for shot in SHOTS if options.only in (None, shot.name)):
             shrink(take_shot(browser, url, shot)).save(
                 options.out / f"{shot.name}.png", optimize=True
             )
