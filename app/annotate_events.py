@@ -202,7 +202,7 @@ class AnnotateEvents:
         return Board(
             projects=gr.Dropdown(choices=choices, value=project.project_id),
             who=render_projects_note(person, chosen.role, chosen.items),
-            desk=render_desk(project, person, mode),
+            desk=render_desk(project, person, mode, chosen.items),
             mode=gr.Radio(visible=reads, value=mode),
             manage=gr.Column(visible=chosen.role == "owner"),
             guidelines=project.guidelines,

@@ -60,8 +60,8 @@ def build_off() -> None:
     _html(render_note(OFF))
 
 
-def build_annotate_tab(events: AnnotateEvents, results: ResultEvents) -> TrainLink:
-    """Adds the tab's contents to the Blocks that is being built."""
+def build_annotate_tab(page: gr.Blocks, events: AnnotateEvents, results: ResultEvents) -> TrainLink:
+    """Adds the tab's contents to the page that is being built."""
     remembered = gr.BrowserState("", storage_key="dear-annotate-project")
     warning = describe_persistence().warning
     if warning:
@@ -88,6 +88,9 @@ def build_annotate_tab(events: AnnotateEvents, results: ResultEvents) -> TrainLi
     board = Board(
         projects, who, desk, mode, manage, controls.guidelines[0], people, agreement, files
     )
+    # Only when the page opens: an event of its own for each change of what is remembered would
+    # bring a project back that somebody has left meanwhile.
+    page.load(events.open, remembered, list(board), **QUIET)
     _join(events, board, remembered, create, controls)
     measure.click(results.measure, projects, agreement, show_progress_on=agreement, **WORK)
     export.click(results.export, [projects, names], [error, files], **WORK)
@@ -204,7 +207,6 @@ def _join(
     manage: Manage,
 ) -> None:
     parts, project = list(board), board.projects
-    gr.on(None, events.open, remembered, parts, **QUIET)
     project.change(lambda chosen: chosen or "", project, remembered, **QUIET)
     project.input(events.choose, project, parts, **QUIET)
     board.mode.input(events.change_mode, [project, board.mode], parts, **QUIET)

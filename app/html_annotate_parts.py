@@ -67,10 +67,12 @@ def render_guidelines(project: Project) -> str:
     return f'<div class="desk-prose" dir="auto">{html}</div>'
 
 
-def render_desk(project: Project, person: str, mode: str) -> str:
-    """The desk before its first item: app/annotate.js fetches that."""
+def render_desk(project: Project, person: str, mode: str, items: int = 0) -> str:
+    """The desk before its first item: app/annotate.js fetches that, and again when there are
+    other items, which makes this another text."""
     return (
         f'<div class="desk" data-project="{escape(project.project_id)}" data-mode="{mode}" '
+        f'data-items="{items}" '
         f'data-person="{escape(person)}" tabindex="-1">'
         '<div class="desk-top"><div class="desk-progress" data-progress></div>'
         '<button type="button" data-act="guidelines" aria-expanded="false">Guidelines '

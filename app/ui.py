@@ -67,7 +67,7 @@ def build_page(library: Library, logins: bool = False) -> gr.Blocks:
             build_explain_tab(events, choices)
             build_compare_tab(events)
             with gr.Tab("Annotate", id="annotate"):
-                link = _build_annotate(library, sessions, logins)
+                link = _build_annotate(page, library, sessions, logins)
             with gr.Tab("Train", id="train"):
                 door = build_train_tab(TrainEvents(library, sessions), choices.student)
             if link is not None:
@@ -93,12 +93,16 @@ def build_page(library: Library, logins: bool = False) -> gr.Blocks:
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
 
 
-def _build_annotate(library: Library, sessions: Sessions, logins: bool) -> TrainLink | None:
+def _build_annotate(
+    page: gr.Blocks, library: Library, sessions: Sessions, logins: bool
+) -> TrainLink | None:
     if not is_annotation_on(logins):
         build_off()
         return None
     desk = Desk()
-    return build_annotate_tab(AnnotateEvents(library, sessions, desk), ResultEvents(desk, sessions))
+    return build_annotate_tab(
+        page, AnnotateEvents(library, sessions, desk), ResultEvents(desk, sessions)
+    )
 
 
 def describe_state(library: Library) -> Message:

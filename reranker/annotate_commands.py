@@ -52,6 +52,9 @@ def add_annotate_commands(added: Any) -> None:
     people = commands.add_parser("people", help="who is in a project, and how far")
     people.add_argument("project")
     people.add_argument("--set", nargs=2, metavar=("NAME", "ROLE"), help="give a role")
+    people.add_argument(
+        "--assign", nargs=2, metavar=("NAME", "COUNT"), help="give them the first items not theirs"
+    )
     people.add_argument("--remove", metavar="NAME", help="take the role away")
     people.set_defaults(run=run_people)
 
@@ -127,11 +130,21 @@ def run_people(options: argparse.Namespace) -> int:
         judging.store.set_role(options.project, *options.set)
     if options.remove:
         judging.store.set_role(options.project, options.remove, None)
+    if options.assign:
+        _assign(judging, options.project, *options.assign)
     roles = {m.person: m.role for m in judging.store.list_people(options.project)}
     for progress in judging.assignments.list_progress(options.project):
         role = roles.get(progress.person, "none any more")
         _print(f"{progress.person}\t{role}\t{progress.done} judged\t{progress.left} left")
     return 0
+
+
+def _assign(judging: Judging, project_id: str, person: str, count: str) -> None:
+    if not count.isdecimal():
+        raise InputError(f"expected a number of items, got {count[:20]!r}; give a whole number")
+    theirs = judging.assignments.list_given(project_id, person)
+    items = [i for i in judging.store.list_queries(project_id) if i not in theirs]
+    judging.assignments.assign(project_id, person, items[: int(count)])
 
 
 def run_export(options: argparse.Namespace) -> int:

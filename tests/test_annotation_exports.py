@@ -310,6 +310,10 @@ def test_the_commands(
     assert call("create", str(tmp_path / "p.yaml"), "--owner", "olga") == "salt\n"
     assert "items added" in call("import", "salt", "--corpus", "everyday-science", "--depth", "3")
     assert "ann\tannotator" in call("people", "salt", "--set", "ann", "annotator")
+    assert "ann\tannotator\t0 judged" in call("people", "salt", "--assign", "ann", "2")
+    assert len(Judging(Store()).assignments.list_given("salt", "ann")) == 2
+    assert main(["annotate", "people", "salt", "--assign", "ann", "all"]) == 1
+    capsys.readouterr()
     assert main(["annotate", "export", "salt", "--out", str(tmp_path)]) == 1
     assert "judged item" in capsys.readouterr().err
     judging = Judging(Store())

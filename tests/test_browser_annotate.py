@@ -59,7 +59,7 @@ def visit_desk(
     browser: Browser, url: str, person: str, project_id: str, width: int = 1280
 ) -> Visit:
     """A browser of their own, logged in, with the project's first item on the desk."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, has_touch=True)
     answer = context.request.post(f"{url}login", form={"username": person, "password": "secret"})
     assert answer.ok
     page = context.new_page()
@@ -199,7 +199,8 @@ def test_two_annotators_and_an_adjudicator(
     assert (tmp_path / "qrels.txt").read_text() == "q1 0 d1 2\n"
     page.locator("#ann-train-1").click()
     expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#train-file")).to_contain_text("stage1.jsonl")
+    command = page.locator("#train-command")
+    expect(command).to_contain_text("--data stage1.jsonl --format annotations")
     for visit in (ann, bob, ada):
         assert not visit.complaints
         visit.page.context.close()
@@ -254,6 +255,7 @@ def test_two_tabs_on_one_item_keep_both(browser: Browser, url: str, judging: Jud
     second.goto(url)
     open_desk(second, "tabs")
     for page, grade in ((first, "3"), (second, "0")):
+        page.bring_to_front()
         go_to(page, "d1")
         press(page, grade, "Shift+Enter")
         expect_state(page, "Saved as version")
@@ -297,7 +299,8 @@ def test_hostile_text_stays_text(browser: Browser, url: str, judging: Judging) -
 
 
 def test_a_project_is_made_on_the_page(browser: Browser, url: str, judging: Judging) -> None:
-    visit = visit_desk_empty(browser, url)
+    start_project(judging, "before")
+    visit = visit_desk(browser, url, "olga", "before")
     page = visit.page
     page.get_by_role("tab", name="Project", exact=True).click()
     page.locator("#ann-create").click()
@@ -317,19 +320,10 @@ def test_a_project_is_made_on_the_page(browser: Browser, url: str, judging: Judg
     expect(page.locator("#ann-people")).to_contain_text("bob")
     page.get_by_role("tab", name="Judge").click()
     expect(page.locator(".desk-passage")).to_have_count(2)
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(page.locator("[data-act=save]")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("[data-act=grade]").first.tap()
+    expect(page.locator("[data-act=grade]").first).to_have_attribute("aria-pressed", "true")
     assert not visit.complaints
     page.context.close()
-
-
-def visit_desk_empty(browser: Browser, url: str) -> Visit:
-    """olga, who may own projects already, on the Annotate tab."""
-    context = browser.new_context(viewport={"width": 390, "height": 800})
-    context.request.post(f"{url}login", form={"username": "olga", "password": "secret"})
-    page = context.new_page()
-    visit = Visit(page)
-    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    page.goto(url)
-    page.get_by_role("tab", name="Annotate").click()
-    page.locator("#ann-who .note").wait_for(timeout=WAIT_MS)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    return visit

@@ -68,6 +68,12 @@ class Assignments:
             found: str | None = connection.scalar(query)
         return found
 
+    def list_given(self, project_id: str, person: str) -> frozenset[str]:
+        """All items this person was given."""
+        query = sa.select(ASSIGNMENTS.c.item_id).where(_of(ASSIGNMENTS, project_id, person))
+        with self.store.reading.begin() as connection:
+            return frozenset(connection.scalars(query))
+
     def list_open(self, project_id: str, person: str) -> frozenset[str]:
         """The items this person was given and has not judged."""
         query = sa.select(ASSIGNMENTS.c.item_id).where(
