@@ -102,8 +102,8 @@ def render_column(
         other = ranks[passages[doc_id]][1 - side]
         rows.append(
             f'<li><span class="rank">{rank}</span><span class="name" dir="auto" '
-            f'title="{escape(doc_id)}">{escape(names[doc_id])}'
-            f"{_render_grade(grades.get(doc_id))}</span>"
+            f'title="{escape(doc_id)}">{_render_grade(grades.get(doc_id))}'
+            f"{escape(names[doc_id])}</span>"
             f"{_render_other(rank, other, side)}</li>"
         )
     hidden = len(trace.final_order) - len(rows)
@@ -116,7 +116,7 @@ def render_column(
 
 
 def _render_grade(grade: int | None) -> str:
-    return "" if grade is None else f' <span class="grade">grade {grade}</span>'
+    return "" if grade is None else f'<span class="grade">grade {grade}</span> '
 
 
 def _render_other(rank: int, other: int | None, side: int) -> str:
