@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe_machine
 from benchmarks.quality import DATA
+from benchmarks.reasons import Values, measure_qed
 from benchmarks.trust_sets import QuerySet, load_everyday, load_squad_set
 from benchmarks.trust_tables import (
     tabulate_agreement,
@@ -106,7 +107,9 @@ def _measure_parity(student: Student, queries: QuerySet) -> Parity:
     )
 
 
-def write_report(student: Student, found: Sequence[Found], seconds: float, command: str) -> str:
+def write_report(
+    student: Student, found: Sequence[Found], qed: Values, seconds: float, command: str
+) -> str:
     """The whole Markdown file."""
     lines = [
         f"# How far `{student.profile.name}` can be trusted",
@@ -121,14 +124,14 @@ def write_report(student: Student, found: Sequence[Found], seconds: float, comma
         *write_verdict(found),
     ]
     for part in (
-        tabulate_faithfulness,
-        tabulate_agreement,
-        tabulate_stability,
-        tabulate_attacks,
-        tabulate_parity,
-        tabulate_benefit,
+        tabulate_faithfulness(found),
+        tabulate_agreement(found, qed),
+        tabulate_stability(found),
+        tabulate_attacks(found),
+        tabulate_parity(found),
+        tabulate_benefit(found),
     ):
-        lines += ["", *part(found)]
+        lines += ["", *part]
     return "\n".join(lines) + "\n"
 
 
@@ -158,8 +161,11 @@ def main() -> None:
         measure_set(student, queries, options.parts, options.shuffles, options.attacked)
         for queries in sets
     ]
+    qed: Values = {}
+    if "faithfulness" in options.parts and (DATA / "qed").is_dir():
+        qed = measure_qed(student, options.queries, options.seed)
     command = "python -m benchmarks.trust " + " ".join(sys.argv[1:])
-    text = write_report(student, found, time.perf_counter() - started, command.strip())
+    text = write_report(student, found, qed, time.perf_counter() - started, command.strip())
     sys.stdout.write(text)
     if options.out:
         options.out.write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ from a number by a rule that stands here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reranker.evaluation.statistics import Interval, bootstrap_mean
@@ -52,8 +52,9 @@ def average_reports(one: Found) -> dict[str, Interval]:
     return {name: bootstrap_mean(found) for name, found in values.items()}
 
 
-def tabulate_agreement(found: Sequence[Found]) -> list[str]:
-    """Quotes against the answers people marked, on the passage they marked it in."""
+def tabulate_agreement(found: Sequence[Found], qed: Mapping[str, Sequence[float]]) -> list[str]:
+    """Quotes against the answers people marked, on the passage they marked it in; and against the
+    sentences they chose. qed: values by measure, as benchmarks/reasons.py has them."""
     rows = []
     for one in found:
         holds: dict[str, float] = {}
@@ -68,6 +69,9 @@ def tabulate_agreement(found: Sequence[Found]) -> list[str]:
             mean, part = bootstrap_mean(holds), bootstrap_mean(recall)
             rows.append(f"| {name} | quote holds the answer | {show(mean)} | {len(holds)} |")
             rows.append(f"| {name} | share of the answer quoted | {show(part)} | {len(holds)} |")
+    for name, values in qed.items():
+        mean = bootstrap_mean({str(place): float(value) for place, value in enumerate(values)})
+        rows.append(f"| QED | {name.removeprefix('QED: ')} | {show(mean)} | {len(values)} |")
     return _table("Agreement with people", ("set", "measure", "mean", "queries"), rows)
 
 
@@ -97,7 +101,8 @@ def read_stabilities(one: Found) -> dict[str, dict[str, float]]:
 def tabulate_attacks(found: Sequence[Found]) -> list[str]:
     titles = {a.name: a.title for a in ATTACKS} | {d.name: d.title for d in DEFENCES}
     rows = [
-        f"| {one.queries.name} | {titles[r.defence]} | {titles[r.attack]} | {r.success:.0%} | "
+        f"| {one.queries.name} | {titles[r.defence]} | {titles[r.attack]} | "
+        f"{show(_measure_success(one, r.defence, r.attack), '.2f')} | "
         f"{r.gain:+.1f} | {r.success_stage1:.0%} | {r.gain_stage1:+.1f} | {r.took_first:.0%} | "
         f"{r.flagged:.0%} | {r.tried} |"
         for one in found
@@ -109,6 +114,18 @@ def tabulate_attacks(found: Sequence[Found]) -> list[str]:
     )  # fmt: skip
     note = "Success and places are counted beyond what a harmless sentence wins."
     return _table("Injection", columns, rows, note)
+
+
+def _measure_success(one: Found, defence: str, attack: str) -> Interval:
+    """The share of passages an attack moved, with its interval."""
+    return bootstrap_mean(
+        {
+            str(number): float(outcome.succeeded)
+            for number, team in enumerate(one.teams)
+            for outcome in team.outcomes
+            if (outcome.defence, outcome.attack) == (defence, attack)
+        }
+    )
 
 
 def tabulate_parity(found: Sequence[Found]) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests import test_browser_rank as rank_page
+from tests.fake_student import FakeReader, FakeStudent
 from tests.test_browser_rank import OTHER, QUERY, XSS, Visit, close_visit, open_visit
 
 # Fixtures of the other file, found here by name.
@@ -110,12 +111,27 @@ def test_a_passage_of_one_s_own_stays_text(asked: Visit) -> None:
     expect(page.locator("#exp-change-result .diff").first).to_contain_text("<script>")
 
 
-def test_stability_draws_its_intervals_and_stops_when_asked(asked: Visit) -> None:
+def test_an_analysis_stops_when_asked_and_another_can_follow(
+    asked: Visit, fake_student: FakeStudent
+) -> None:
+    page = asked.page
+    held = fake_student.reader = FakeReader(hold=True)
+    show_question(page, "Stability")
+    page.locator("#exp-stability").click()
+    assert held.holding.wait(60)
+    page.locator("#exp-stop").click()
+    expect(page.locator("#exp-status .message.stopped")).to_contain_text("Stopped")
+    fake_student.reader = FakeReader()
+    page.locator("#exp-stability").click()
+    wait_until_done(page)
+
+
+def test_stability_draws_its_intervals(asked: Visit) -> None:
     page = asked.page
     show_question(page, "Stability")
     expect(page.locator("#exp-stability-cost")).to_contain_text("readings")
     page.locator("#exp-stability").click()
-    expect(page.locator("#exp-stability-result")).to_contain_text("Agreed order")
+    expect(page.locator("#exp-stability-result")).to_contain_text("changed rank")
     expect(page.locator(".exp-intervals .js-plotly-plot")).to_be_visible()
     expect(page.locator("#exp-stop")).to_be_disabled()
 

@@ -20,7 +20,9 @@ def test_the_report_has_every_part_and_says_where_it_is_weak() -> None:
     traces = list(found.traces.values())
     parity = compare_precisions({"bf16": traces, "nf4": traces}, {}, queries.qrels)
     other = replace(found, queries=replace(queries, name="other"), parity=parity)
-    text = write_report(student, [found, other], 60.0, "python -m benchmarks.trust")
+    text = write_report(
+        student, [found, other], {"QED: chosen": [1.0, 0.0]}, 60.0, "python -m benchmarks.trust"
+    )
     for heading in (
         "In short", "Faithfulness", "Agreement with people", "Stability over shuffled readings",
         "Injection", "Precisions, stage 1", "What stage 2 is worth",
@@ -29,4 +31,4 @@ def test_the_report_has_every_part_and_says_where_it_is_weak() -> None:
         assert f"## {heading}\n" in text
     assert "| everyday-science | other |" in text and "comprehensiveness beyond random" in text
     assert "NF4 against bf16 is within half a point" in text
-    assert "Not measured in this run." in text  # nobody marked evidence in everyday-science
+    assert "| QED | chosen | 0.500 [0.000, 1.000] | 2 |" in text
