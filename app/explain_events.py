@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from app import messages
 from app.analysing import Analyser
 from app.explain_exports import write_result
 from app.explain_figures import draw_heat, draw_intervals, draw_places
@@ -72,10 +71,10 @@ class ExplainEvents:
         self.sessions = events.sessions
         self.analyser = Analyser(events.library)
 
-    def stop(self, request: gr.Request) -> str:
-        """Asks the analysis to end; it says so itself when it has."""
+    def stop(self, request: gr.Request) -> None:
+        """Asks the analysis to end; it says so itself when it has. A word from here could arrive
+        after that and would then be wrong."""
         self.sessions.stop_analysis(find_key(request))
-        return render_message(Message(text=messages.STOPPING, tone="busy"))
 
     def estimate(
         self,

@@ -135,7 +135,7 @@ def _join_runs(
         )
     stopping = render_message(Message(text=STOPPING, tone="busy"))
     screen.stop.click(None, None, screen.status, js=f"() => {json.dumps(stopping)}")
-    screen.stop.click(events.stop, None, screen.status, queue=False, **QUIET)
+    screen.stop.click(events.stop, None, None, queue=False, **QUIET)
 
 
 def _html(value: str = "", **options: Any) -> Any:
