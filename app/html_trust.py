@@ -44,8 +44,8 @@ def render_stability(found: Stability) -> str:
         f'<section class="exp-trust" aria-label="Stability"><p><b>{len(wide)} of '
         f"{count(len(found.spreads), 'passage')}</b> changed rank over "
         f"{count(found.agreed_readings, 'reading')} of shuffled lists; "
-        f"{found.same_top:.0%} of them put the same passage first. Two passages stand in the same "
-        f"order in {found.pairwise:.1%} of readings (50 % would be chance). {bias} (Spearman ρ "
+        f"{found.same_top:.0%} of them put the same passage first. Two readings order two "
+        f"passages alike in {found.pairwise:.1%} of cases (50 % is chance). {bias} (Spearman ρ "
         f"{found.bias:+.2f} between place shown and rank).{seeds}</p>"
         "<details data-key='spreads'><summary>Every passage's ranks and the agreed order</summary>"
         f"{open_table('Rank intervals')}<thead><tr><th scope='col'>passage</th>"

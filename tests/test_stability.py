@@ -42,10 +42,17 @@ def test_a_reader_blind_to_places_has_no_bias() -> None:
 def test_a_reader_that_copies_its_input_is_all_bias() -> None:
     shown, given, _ = gather_readings(FINAL, StabilityRequest(shuffles=30), read_as_shown)
     found = summarize_readings(FINAL, shown, given)
-    assert found.bias > 0.9 and found.pairwise < 0.8
+    assert found.bias == pytest.approx(1.0) and found.pairwise == pytest.approx(0.5, abs=0.05)
     first, last = found.places[0], found.places[-1]
     assert first.deviation < 0 < last.deviation and found.seeds_agree is None
     assert len(set(shown)) > 20
+
+
+def test_few_readings_measure_the_same_bias_and_chance() -> None:
+    shown, given, _ = gather_readings(FINAL, StabilityRequest(shuffles=2), read_as_shown)
+    assert summarize_readings(FINAL, shown, given).bias == pytest.approx(1.0)
+    turned = summarize_readings(("a", "b"), [("a", "b"), ("b", "a")], [("a", "b"), ("b", "a")])
+    assert turned.pairwise == 0.0  # two readings that disagree on the only pair
 
 
 def test_the_agreed_order_is_the_majority_s() -> None:

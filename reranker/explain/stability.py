@@ -66,8 +66,8 @@ class PlaceEffect:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stability:
     """spreads: in the order of the ranking. bias: Spearman's rho between the place a passage was
-    shown at and its rank relative to its own mean; 0 is blind to places. pairwise: mean share of
-    readings that agree with the majority on a pair, 0.5 to 1. same_top: share of readings with
+    shown at and its rank, both relative to its own means; 0 is blind to places. pairwise: how
+    often two readings order two passages alike, 0.5 by chance. same_top: share of readings with
     the ranking's first passage first. seeds_agree: None for one seed, else whether every seed gave
     the same order. agreed: permutation self-consistency; `agreed_readings` readings went into it,
     `seconds` is what they took."""
@@ -184,27 +184,32 @@ def _measure_places(
     shown: Sequence[Order], ranks: Mapping[str, Sequence[int]]
 ) -> tuple[tuple[PlaceEffect, ...], float]:
     """Deviations from each passage's own mean rank by the place it was shown at: what is left
-    then has nothing to do with how good a passage is."""
-    means = {doc_id: mean(found) for doc_id, found in ranks.items()}
+    then has nothing to do with how good a passage is. The bias sets them against deviations from
+    its own mean place, so that a reader that copies its input has 1 however few readings."""
+    places = {doc_id: [order.index(doc_id) + 1 for order in shown] for doc_id in ranks}
     at: list[int] = []
     off: list[float] = []
-    for reading, order in enumerate(shown):
-        for place, doc_id in enumerate(order, start=1):
-            at.append(place)
-            off.append(ranks[doc_id][reading] - means[doc_id])
+    moved: list[float] = []
+    for doc_id, found in ranks.items():
+        at += places[doc_id]
+        off += [rank - mean(found) for rank in found]
+        moved += [place - mean(places[doc_id]) for place in places[doc_id]]
     effects = []
     for place in sorted(set(at)):
-        found = [deviation for p, deviation in zip(at, off, strict=True) if p == place]
-        effects.append(PlaceEffect(place=place, deviation=mean(found), readings=len(found)))
-    return tuple(effects), measure_rho(at, off) or 0.0
+        there = [deviation for p, deviation in zip(at, off, strict=True) if p == place]
+        effects.append(PlaceEffect(place=place, deviation=mean(there), readings=len(there)))
+    return tuple(effects), measure_rho(moved, off) or 0.0
 
 
 def _measure_pairs(ranks: Mapping[str, Sequence[int]]) -> float:
-    """Mean share of readings that order a pair as most do; 1 for a single passage."""
+    """How often two readings order two passages alike; 1 for a single passage or reading. Over
+    pairs of readings, so that chance is 0.5 however few there are."""
     shares = []
     for first, second in combinations(ranks.values(), 2):
-        above = mean(a < b for a, b in zip(first, second, strict=True))
-        shares.append(max(above, 1 - above))
+        count = len(first)
+        above = sum(a < b for a, b in zip(first, second, strict=True))
+        alike = above * (above - 1) + (count - above) * (count - above - 1)
+        shares.append(alike / (count * (count - 1)) if count > 1 else 1.0)
     return mean(shares) if shares else 1.0
 
 
