@@ -31,7 +31,7 @@ class Assignments:
         before it, else a new one that fewer people than the overlap have. None: nothing left but
         what they skipped. A new one is theirs from now on."""
         overlap = self.store.get_project(project_id).overlap
-        with self.store.engine.begin() as connection:
+        with self.store.writing() as connection:
             found = _find_open(connection, project_id, person, after)
             if found is not None:
                 return found
@@ -43,7 +43,7 @@ class Assignments:
 
     def assign(self, project_id: str, person: str, item_ids: Iterable[str]) -> int:
         """Gives a person these items whatever the overlap; says how many were new to them."""
-        with self.store.engine.begin() as connection:
+        with self.store.writing() as connection:
             _lock_items(connection, project_id)
             mine = sa.select(ASSIGNMENTS.c.item_id).where(_of(ASSIGNMENTS, project_id, person))
             known = set(connection.scalars(mine))
@@ -114,14 +114,10 @@ class Assignments:
             # asking for each item whether it is theirs takes ten times as long.
             free = sa.and_(ITEMS.c.project_id == project_id, ITEMS.c.taken < overlap)
             still = connection.scalar(sa.select(count).select_from(ITEMS).where(free)) or 0
-            held = ITEMS.join(
-                ASSIGNMENTS,
-                sa.and_(
-                    ASSIGNMENTS.c.project_id == ITEMS.c.project_id,
-                    ASSIGNMENTS.c.item_id == ITEMS.c.item_id,
-                ),
+            # "exists", so that SQLite begins with the few that are theirs.
+            theirs = sa.select(count).where(
+                mine, sa.exists().where(free, ITEMS.c.item_id == ASSIGNMENTS.c.item_id)
             )
-            theirs = sa.select(count).select_from(held).where(mine, free)
             available = still - (connection.scalar(theirs) or 0)
             seconds = list(
                 connection.scalars(

@@ -46,7 +46,7 @@ class Judging:
     def _save_once(self, submission: Submission) -> Judgement:
         lane = _lane(submission.kind, submission.person)
         place = _in_lane(submission.project_id, submission.item_id, submission.kind, lane)
-        with self.store.engine.begin() as connection:
+        with self.store.writing() as connection:
             if connection.dialect.name == "postgresql":
                 # Two saves would draw the same version. SQLite's writers are alone anyway.
                 key = f"{submission.item_id} {submission.kind} {lane}"

@@ -86,7 +86,14 @@ def _create_tables(connection: sa.Connection) -> None:
     METADATA.create_all(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create_tables,)
+def _index_people(connection: sa.Connection) -> None:
+    """A person's latest judgements, which the pace is worked out from after every save."""
+    connection.exec_driver_sql(
+        "CREATE INDEX judgements_by_person ON judgements (project_id, person, number)"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create_tables, _index_people)
 """Version n is what the first n of these made. Never change one that was released: append."""
 
 

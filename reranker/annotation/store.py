@@ -6,8 +6,11 @@ Who judges what, and what they said, is in judging.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,15 +40,25 @@ class Store:
         """Raises InputError for a database that cannot be used."""
         self.engine = open_database(url)
         self.reading = self.engine.execution_options(reads=True)
+        # Writers of one SQLite file wait for each other by sleeping and asking again; those of
+        # this process take turns at a lock instead, which wakes the next one at once.
+        one_writer = self.engine.dialect.name == "sqlite"
+        self._turn: Any = threading.Lock() if one_writer else nullcontext()
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that writes; it is committed, and on disk, where the block ends."""
+        with self._turn, self.engine.begin() as connection:
+            yield connection
 
     def create_project(self, project: Project, owner: str) -> None:
         """Raises InputError for a project that cannot work or whose id is taken."""
         check_project(project)
         _check_person(owner)
-        with self.engine.begin() as connection:
+        with self.writing() as connection:
             if _has_project(connection, project.project_id):
                 raise InputError(
                     f"expected a new project_id, got {project.project_id!r} again; choose another"
@@ -59,7 +72,7 @@ class Store:
     def update_project(self, project: Project) -> None:
         """Other settings for a project that exists; what was judged stays as it is."""
         check_project(project)
-        with self.engine.begin() as connection:
+        with self.writing() as connection:
             found = connection.execute(
                 PROJECTS.update()
                 .where(PROJECTS.c.project_id == project.project_id)
@@ -111,7 +124,7 @@ class Store:
         if role is not None and role not in ROLES:
             raise InputError(f"expected a role among {', '.join(ROLES)}, got {role!r}; choose one")
         mine = (PEOPLE.c.project_id == project_id) & (PEOPLE.c.person == person)
-        with self.engine.begin() as connection:
+        with self.writing() as connection:
             if not _has_project(connection, project_id):
                 raise _unknown_project(project_id)
             connection.execute(PEOPLE.delete().where(mine))
@@ -154,7 +167,7 @@ class Store:
         for item in wanted.values():
             if item.gold is not None:
                 check_answers(project, item, item.gold)
-        with self.engine.begin() as connection:
+        with self.writing() as connection:
             here = ITEMS.c.project_id == project_id
             known = set(connection.scalars(sa.select(ITEMS.c.item_id).where(here)))
             new = [item for item_id, item in wanted.items() if item_id not in known]
