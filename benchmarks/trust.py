@@ -41,6 +41,8 @@ from reranker.student.student import Student, load_student
 from reranker.types import Quantization, RankingTrace, RankSettings
 
 DEPTH = 10
+FEW = 30
+"""Queries below which the report says that it is a first look."""
 PARTS = ("faithfulness", "stability", "attacks", "parity", "benefit")
 QUANTIZATIONS: tuple[Quantization, ...] = ("bf16", "nf4", "fp32")
 
@@ -121,6 +123,7 @@ def write_report(
         "its top 100, stage 1 alone). Brackets are 95 % bootstrap intervals over queries. What "
         "each measure means is said in docs/explain.md.",
         "",
+        *_warn_of_few(found),
         *write_verdict(found),
     ]
     for part in (
@@ -133,6 +136,13 @@ def write_report(
     ):
         lines += ["", *part]
     return "\n".join(lines) + "\n"
+
+
+def _warn_of_few(found: Sequence[Found]) -> list[str]:
+    fewest = min(len(one.traces) for one in found)
+    if fewest >= FEW:
+        return []
+    return [f"**Only {fewest} queries a set: a first look. Run it with {FEW} or more.**", ""]
 
 
 def _tell(message: str) -> None:
