@@ -157,10 +157,13 @@ def _join_walk(events: WalkEvents, screen: CompareScreen, front: Front, walk: Wa
         events.walk,
         list(walk),
         list(screen),
+        trigger_mode="always_last",  # what is typed while an answer is under way counts as well
         **QUIET,
     )
     query = [screen.detail, screen.flow]
-    screen.shown.input(events.choose_shown, screen.shown, query, **QUIET)
+    screen.shown.input(
+        events.choose_shown, screen.shown, query, trigger_mode="always_last", **QUIET
+    )
     screen.queries.click(events.select, None, query, trigger_mode="always_last", **QUIET)
     screen.queries.edit(
         events.remark, None, list(screen), trigger_mode="multiple", queue=False, **QUIET

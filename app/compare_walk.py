@@ -65,15 +65,15 @@ class WalkEvents:
         effect: Any,
         text: str,
         tag: str | None,
-        min_delta: str,
-        max_delta: str,
-        min_words: str,
-        max_words: str,
-        min_judged: str,
+        min_delta: str | None,
+        max_delta: str | None,
+        min_words: str | None,
+        max_words: str | None,
+        min_judged: str | None,
         request: gr.Request,
     ) -> CompareScreen:
         """Another order or other queries to walk through. Bounds: numbers as they were typed, ""
-        for none; min_judged in percent."""
+        for none, None from a drawer that was never opened; min_judged in percent."""
         try:
             delta_from, delta_to = _read_range("a difference", min_delta, max_delta)
             words_from, words_to = _read_range("words", min_words, max_words)
@@ -126,10 +126,9 @@ class WalkEvents:
         return self.screens.show_list(comparison, key) if comparison else CompareScreen()
 
 
-def _read_range(what: str, low: str, high: str) -> tuple[float | None, float | None]:
+def _read_range(what: str, low: str | None, high: str | None) -> tuple[float | None, float | None]:
     """Two bounds as numbers, None for an empty one. Raises InputError."""
-    bounds = tuple(_read_bound(what, text.strip()) for text in (low, high))
-    first, last = bounds
+    first, last = (_read_bound(what, (text or "").strip()) for text in (low, high))
     if first is not None and last is not None and first > last:
         raise InputError(
             f"expected {what} from a smaller to a larger number, got {first:g} to {last:g}; swap "

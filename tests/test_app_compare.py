@@ -289,7 +289,7 @@ def test_remarks_outlive_other_choices(files: tuple[list[Path], Path, Path]) -> 
     unknown = FakeEvent(query_id="q9", marked=True, tags="", comment="")
     assert "a query of these runs" in inside.remark(unknown, page).walk_error
     assert "a query of these runs" in inside.select(FakeEvent(query_id="q9"), page)[0]
-    few = inside.walk("query", "all", "", "odd", "-1", "1", "", "", "0", page)
+    few = inside.walk("query", "all", "", "odd", "-1", "1", None, None, "0", page)
     assert "1 of 2 queries" in few.queries
     assert inside.choose_shown(["first"], page)[0].count('cmp-column"') == 1
 
