@@ -177,6 +177,11 @@ def test_a_corpus_without_qrels_or_queries_is_refused(tmp_path: Path) -> None:
         load_collection("no-such-thing")
 
 
+def test_a_hub_corpus_wants_its_queries_and_qrels_before_it_is_fetched() -> None:
+    with pytest.raises(InputError, match="without queries and qrels; give --queries FILE and --qr"):
+        load_collection("hub:ir_datasets:beir/scifact")
+
+
 # By name
 
 

@@ -104,16 +104,19 @@ def load_beir(
     queries (None: all). Queries without a judgement are
     left out, as in BEIR. Raises InputError where either is missing.
     """
-    corpus = load_corpus(name_or_path)
     judged = read_qrels(qrels) if qrels else load_qrels(name_or_path, split)
     asked = read_topics(queries) if queries else load_queries(name_or_path)
     if not judged or not asked:
-        missing = "qrels" if asked else "queries"
+        missing = " and ".join(
+            name for name, held in (("queries", asked), ("qrels", judged)) if not held
+        )
         raise InputError(
             f"expected a corpus with queries and qrels, got one without {missing}; give "
-            f"--{missing} FILE, or choose another corpus",
+            f"{' and '.join(f'--{name} FILE' for name in missing.split(' and '))}, or choose "
+            "another corpus",
             where=str(name_or_path),
         )
+    corpus = load_corpus(name_or_path)  # last: one from a hub is downloaded, and brings neither
     kept = [query for query in asked if query.query_id in judged]
     return retrieve_collection(corpus, kept[:limit], judged, depth=depth)
 
