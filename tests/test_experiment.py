@@ -268,6 +268,20 @@ def test_markdown_and_latex_escape_what_they_hold(experiment: Experiment) -> Non
     assert len({line.count(" & ") for line in lines}) == 1
 
 
+def test_a_name_from_a_file_ends_no_row_and_no_comment(experiment: Experiment) -> None:
+    evil = "x\n\\input{/etc/passwd}\r\u2028<script>| &"
+    systems = (experiment.systems[0], replace(experiment.systems[1], name=evil))
+    table = tabulate_experiment(replace(experiment, systems=systems, collection=evil))
+    plain = tabulate_experiment(experiment)
+    for form in ("markdown", "latex"):
+        text = export_table(table, form)
+        assert len(text.splitlines()) == len(export_table(plain, form).splitlines())
+    latex = export_table(table, "latex")
+    outside = [line for line in latex.splitlines() if not line.startswith("%")]
+    assert not any("\\input" in line for line in outside)
+    assert "\\<script" in export_table(table, "markdown")
+
+
 def test_published_figures_stand_apart(experiment: Experiment) -> None:
     table = tabulate_experiment(replace(experiment, collection="dl19"))
     for form in ("markdown", "csv", "latex"):

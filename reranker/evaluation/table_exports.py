@@ -52,7 +52,7 @@ def write_markdown(table: ResultTable) -> str:
         _join_markdown([f"{f.system} (published: {f.source})", *cells, "", ""])
         for f, cells in _list_published(table)
     ]
-    return "\n".join([*lines, "", *_list_notes(table)]) + "\n"
+    return "\n".join([*lines, "", *map(_escape_markdown, _list_notes(table))]) + "\n"
 
 
 def write_latex(table: ResultTable) -> str:
@@ -76,7 +76,7 @@ def write_latex(table: ResultTable) -> str:
         name = _escape_latex(f"{figure.system} (published: {figure.source})")
         lines.append(" & ".join([name, *(c or "--" for c in cells), "--"]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*lines, *(f"% {note}" for note in _list_notes(table))]) + "\n"
+    return "\n".join([*lines, *(f"% {_join_lines(note)}" for note in _list_notes(table))]) + "\n"
 
 
 def write_csv(table: ResultTable) -> str:
@@ -172,11 +172,21 @@ def _list_notes(table: ResultTable) -> list[str]:
 
 
 def _join_markdown(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(re.sub(r"([|\\])", r"\\\1", cell) for cell in cells) + " |"
+    return "| " + " | ".join(map(_escape_markdown, cells)) + " |"
+
+
+def _escape_markdown(text: str) -> str:
+    """`text` within its cell or line, and none of it taken for HTML."""
+    return re.sub(r"([|\\<])", r"\\\1", _join_lines(text))
 
 
 def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in _join_lines(text))
+
+
+def _join_lines(text: str) -> str:
+    """`text` on one line: names come from files, and a line break would end a row or a comment."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _or_empty(value: float | None) -> object:
