@@ -83,11 +83,10 @@ def build_inputs(library: Library) -> Inputs:
 def _build_files() -> FileInputs:
     with gr.Row(elem_classes="cmp-files"):
         runs = gr.File(
-            label="Runs", file_count="multiple", height=130, elem_id="cmp-runs", scale=2,
-            min_width=260,
-        )  # fmt: skip
-        qrels = gr.File(label="Qrels", height=130, elem_id="cmp-qrels", min_width=200)
-        texts = gr.File(label="Texts (optional)", height=130, elem_id="cmp-texts", min_width=200)
+            label="Runs", file_count="multiple", height=130, elem_id="cmp-runs", min_width=260
+        )
+        qrels = gr.File(label="Qrels", height=130, elem_id="cmp-qrels", min_width=260)
+        texts = gr.File(label="Texts (optional)", height=130, elem_id="cmp-texts", min_width=260)
     compare = gr.Button("Compare", variant="primary", scale=0, min_width=110, elem_id="cmp-go")
     return FileInputs(runs, qrels, texts, compare, _html(elem_id="cmp-files-error"))
 
@@ -110,10 +109,10 @@ def _build_evaluation(library: Library) -> tuple[tuple[Any, ...], Evaluation]:
         limit = gr.Number(0, label="Queries (0: all)", precision=0, minimum=0,
                           maximum=MAX_QUERIES, min_width=130, elem_id="cmp-limit")  # fmt: skip
     with gr.Row(visible=source.value == OWN_FILE, elem_classes="cmp-files") as own:
-        file = gr.File(label="Collection", height=130, elem_id="cmp-own", min_width=200,
+        file = gr.File(label="Collection", height=130, elem_id="cmp-own", min_width=260,
                        file_types=[".zip", ".jsonl", ".json", ".gz"])  # fmt: skip
         qrels = gr.File(label="Qrels of candidates", height=130, elem_id="cmp-own-qrels",
-                        min_width=200)  # fmt: skip
+                        min_width=260)  # fmt: skip
     hint = _html(render_note(OWN), visible=source.value == OWN_FILE)
     systems = gr.CheckboxGroup(
         [(name, key) for key, name in SYSTEM_NAMES.items()], value=[FIRST_STAGE, "stage1"],

@@ -103,3 +103,12 @@ def test_the_estimate_is_within_a_quarter_of_the_measured_peak(name: str, tmp_pa
     subprocess.run([*command, "--out", str(out)], cwd=ROOT, env=environment, check=True)
     peak = read_json(out / "summary.json")["peak_memory_bytes"]
     assert abs(estimate_memory(settings).total / peak - 1) < TOLERANCE
+
+
+def test_the_peak_of_a_job_is_not_that_of_who_started_it() -> None:
+    held = bytearray(os.urandom(2**20) * 300)
+    code = "from reranker.jobs.process import measure_peak_memory; print(measure_peak_memory())"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert 0 < int(ended.stdout) < len(held)

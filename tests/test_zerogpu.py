@@ -101,7 +101,7 @@ def test_stop_reaches_the_lent_process() -> None:
         "except CancelledError as error: print(error)\n"
         "print(len(seen), any(e.trace.complete for e in seen if isinstance(e, TraceUpdate)))\n"
     )
-    assert lines == ["the ranking was stopped", "4 False"]
+    assert lines == ["the work was stopped", "4 False"]
 
 
 def test_a_loan_grows_with_the_work_up_to_a_limit() -> None:
