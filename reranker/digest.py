@@ -35,6 +35,7 @@ _LIGHT = frozenset(
     "within without won't wouldn't".split()
 )
 DIGEST_SENTENCES = 2
+_CLOSING = " \"'”’)]"
 REPEAT_OVERLAP = 0.6
 STRENGTH_LEVELS = 9
 
@@ -210,7 +211,8 @@ def digest_window(
 def pick_sentences(
     query: str, text: str, scored: Sequence[SentenceScore], limit: int = DIGEST_SENTENCES
 ) -> tuple[SentenceScore, ...]:
-    """The `limit` strongest sentences, strongest first.
+    """The `limit` strongest sentences, strongest first; questions only where there is too little
+    else, for they say what is asked and not what is so.
 
     Where stage 1 gives no sentence scores, the share of query words in a sentence stands in.
     """
@@ -220,7 +222,12 @@ def pick_sentences(
             SentenceScore(start=s, end=e, score=_share(wanted, text[s:e]))
             for s, e in split_sentences(text)
         ]
-    return tuple(sorted(scored, key=lambda s: (-s.score, s.start))[:limit])
+
+    def order(sentence: SentenceScore) -> tuple[bool, float, int]:
+        asks = text[sentence.start : sentence.end].rstrip(_CLOSING).endswith("?")
+        return asks, -sentence.score, sentence.start
+
+    return tuple(sorted(scored, key=order)[:limit])
 
 
 def _share(wanted: set[str], sentence: str) -> float:

@@ -206,6 +206,21 @@ def test_sentences_come_strongest_first() -> None:
     assert pick_sentences("q", "abcdef", scored, limit=1) == (scored[1],)
 
 
+def test_a_question_is_no_evidence_while_there_is_an_answer() -> None:
+    text = "Why is the sky blue? Small molecules scatter blue light. (Is it the sea?) Look up."
+    asked, told, aside, look = (
+        SentenceScore(start=text.index(s), end=text.index(s) + len(s), score=score)
+        for s, score in (
+            ("Why is the sky blue?", 0.9),
+            ("Small molecules scatter blue light.", 0.5),
+            ("(Is it the sea?)", 0.8),
+            ("Look up.", 0.1),
+        )
+    )
+    assert pick_sentences("q", text, (asked, told, aside, look)) == (told, look)
+    assert pick_sentences("q", text, (asked, told, aside)) == (told, asked)
+
+
 def test_without_sentence_scores_shared_words_stand_in() -> None:
     text = "Bread is old. The moon pulls the tides. The moon is far."
     first, second = pick_sentences("why does the moon pull tides", text, ())
