@@ -85,7 +85,8 @@ def release_free_memory() -> None:
 def measure_peak_memory() -> int:
     """Bytes this process held at most so far.
 
-    Linux carries getrusage's figure over from the process that started this one; /proc's is its own.
+    Linux carries getrusage's figure over from the process that started this one; that of /proc
+    is its own.
     """
     status = Path("/proc/self/status")
     if status.exists():
