@@ -15,7 +15,13 @@ from reranker.config import Profile
 from reranker.types import RankSettings
 
 _BEGIN = RankSettings()
-QUANTIZATIONS = [("4-bit NF4", "nf4"), ("bf16", "bf16"), ("fp32", "fp32")]
+QUANTIZATIONS = [
+    ("4-bit NF4", "nf4"),
+    ("4-bit FP4", "fp4"),
+    ("8-bit int8", "int8"),
+    ("bf16", "bf16"),
+    ("fp32", "fp32"),
+]
 MODES = [("Reason first, then rank", "reason_first"), ("Rank first, then reason", "rank_first")]
 _OWN = "As the student's profile says"
 WINDOW_CHOICES = [(_OWN if name == AS_PROFILE else name, name) for name in WINDOWS]

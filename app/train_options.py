@@ -23,7 +23,7 @@ from reranker.jobs.settings import (
     TrainingSettings,
     override_settings,
 )
-from reranker.types import Quantization
+from reranker.types import TrainingQuantization
 
 Group = Literal["Data", "Objective", "Adapter", "Schedule", "Machine"]
 OWN_FILE = "file"
@@ -161,7 +161,7 @@ OPTIONS: tuple[Option, ...] = (
            info="Ends and saves after this time; 0 never."),
     Option(name="quantization", group="Machine", label="Base held in",
            info="4-bit NF4 needs least memory (QLoRA); fp32 most.",
-           choices=_plain(*get_args(Quantization))),
+           choices=_plain(*get_args(TrainingQuantization))),
     Option(name="gradient_checkpointing", group="Machine", label="Gradient checkpointing",
            info="Computes activations twice instead of keeping them: less memory, more time."),
     Option(name="threads", group="Machine", label="CPU threads",

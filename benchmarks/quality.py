@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.machine import describe_machine
 from reranker.config import ASSETS, DEFAULT_STUDENT
@@ -27,7 +28,7 @@ from reranker.pipeline import RankRequest, rank
 from reranker.retrieval import build_retriever
 from reranker.student.student import Student, load_student
 from reranker.trec import Qrels, rank_by_position, read_candidates, read_qrels
-from reranker.types import RankingTrace, RankSettings
+from reranker.types import Quantization, RankingTrace, RankSettings
 
 DATA = Path(os.environ.get("DEAR_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 DEPTH, STAGE2_DEPTH = 100, 20
@@ -146,7 +147,7 @@ def _blend(trace: RankingTrace, bm25_weight: float, stage2_weight: float) -> Seq
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--student", default=DEFAULT_STUDENT)
-    parser.add_argument("--quantization", choices=("nf4", "bf16", "fp32"))
+    parser.add_argument("--quantization", choices=get_args(Quantization))
     parser.add_argument("--stages", choices=("1", "both"), default="both")
     parser.add_argument("--stage1-adapter", help="another adapter ('' for none)")
     parser.add_argument(

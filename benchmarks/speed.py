@@ -30,8 +30,9 @@ from reranker.pipeline import RankRequest, rank
 from reranker.retrieval import build_retriever
 from reranker.stage1.biencoder import BiEncoderScorer
 from reranker.stage2.digest_reader import DigestReader
-from reranker.student.load import count_bytes, load_base, load_tokenizer
+from reranker.student.load import load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
+from reranker.student.quantize import count_bytes
 from reranker.student.student import load_student
 from reranker.types import Passage, Query, RankEvent, RankSettings, TraceUpdate
 

@@ -44,7 +44,7 @@ DEPTH = 10
 FEW = 30
 """Queries below which the report says that it is a first look."""
 PARTS = ("faithfulness", "stability", "attacks", "parity", "benefit")
-QUANTIZATIONS: tuple[Quantization, ...] = ("bf16", "nf4", "fp32")
+QUANTIZATIONS: tuple[Quantization, ...] = ("bf16", "fp32", "int8", "nf4", "fp4")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

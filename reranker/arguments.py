@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 from reranker.annotate_commands import add_annotate_commands
 from reranker.config import DEFAULT_STUDENT
@@ -17,6 +18,7 @@ from reranker.evaluation.measures import DEFAULT_MEASURES
 from reranker.explain_commands import add_explain_commands
 from reranker.job_commands import add_job_commands
 from reranker.train_commands import add_training_commands
+from reranker.types import Quantization
 
 MAX_COUNT = 1_000_000
 STANDARD_OUTPUT = Path("-")
@@ -84,7 +86,7 @@ def _add_ranking_options(parser: argparse.ArgumentParser, depth: int | None) -> 
     add("--window-size", type=_count, help="default: the profile's")
     add("--stride", type=_count, help="default: the profile's")
     add("--student", default=DEFAULT_STUDENT, help="profile name or folder")
-    add("--quantization", choices=("nf4", "bf16", "fp32"), help="default: the profile's")
+    add("--quantization", choices=get_args(Quantization), help="default: the profile's")
     add("--stage1-adapter", metavar="FOLDER", help="another stage-1 adapter ('' for none)")
     add("--stage2-adapter", metavar="FOLDER", help="another stage-2 adapter ('' for none)")
     add("--no-grounding", action="store_true", help="let quotes be checked, not constrained")
@@ -112,8 +114,8 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     add("--depth", type=_count, default=100, help="candidates a query")
     add("--limit", type=_count, metavar="N", help="only the first N queries")
     add("--stage2-depth", type=_count, help="how many of the best stage 2 reads (default: all)")
-    add("--quantization", choices=("nf4", "bf16", "fp32"), help="of students")
-    add("--precision", choices=("nf4", "bf16", "fp32"), default="bf16", help="of other models")
+    add("--quantization", choices=get_args(Quantization), help="of students")
+    add("--precision", choices=get_args(Quantization), default="bf16", help="of other models")
     add("--endpoint", metavar="URL", help="an OpenAI-compatible server for rankgpt:MODEL")
     add("--key-variable", default=DEFAULT_KEY_VARIABLE, help="which variable holds its key")
     add("--window-size", type=_count, default=20, help="of rankgpt")

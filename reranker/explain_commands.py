@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from reranker.config import DEFAULT_STUDENT
 from reranker.errors import InputError
@@ -27,7 +27,7 @@ from reranker.explain.stability import Stability, StabilityRequest
 from reranker.explain.tables import dump_result, tabulate_result
 from reranker.explain_set_commands import add_set_questions, list_requests, say, write_table
 from reranker.trace import load_trace
-from reranker.types import Query, RankingTrace, RankSettings
+from reranker.types import Quantization, Query, RankingTrace, RankSettings
 
 if TYPE_CHECKING:
     from reranker.student.student import Student
@@ -62,7 +62,7 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
     add("--corpus", default="everyday-science", help="with --query: name, file, folder or zip")
     add("--depth", type=int, default=20)
     add("--student", help="default: the trace's, else mini")
-    add("--quantization", choices=("nf4", "bf16", "fp32"), help="default: the trace's")
+    add("--quantization", choices=get_args(Quantization), help="default: the trace's")
     add("--json", type=Path, metavar="OUT", help="write the whole result")
     add("--csv", type=Path, metavar="OUT", help="write the table there as well")
     add("--cost", action="store_true", help="only say what it would take")

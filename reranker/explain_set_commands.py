@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from reranker.config import DEFAULT_STUDENT
 from reranker.corpora import load_corpus, load_qrels, load_queries
@@ -17,7 +17,7 @@ from reranker.errors import InputError
 from reranker.explain.benefit import choose_rule, judge_benefit, report_rule, sum_by_kind
 from reranker.explain.tables import ResultTable
 from reranker.retrieval import build_retriever
-from reranker.types import Query, RankSettings
+from reranker.types import Quantization, Query, RankSettings
 
 if TYPE_CHECKING:
     from reranker.pipeline import RankRequest
@@ -29,7 +29,8 @@ def add_set_questions(actions: Any) -> None:
     add = parity.add_argument
     add("--corpus", default="everyday-science", help="a corpus with queries and qrels")
     add("--student", default=DEFAULT_STUDENT)
-    add("--quantizations", nargs="+", default=["fp32", "bf16", "nf4"], help="the reference first")
+    add("--quantizations", nargs="+", choices=get_args(Quantization),
+        default=["fp32", "bf16", "int8", "nf4", "fp4"], help="the reference first")  # fmt: skip
     add("--stages", choices=("1", "both"), default="1")
     add("--depth", type=int, default=20)
     add("--queries", type=int, help="only the first so many")

@@ -14,7 +14,8 @@ from typing import Literal
 Verdict = Literal["answers", "partial", "related", "off_topic"]
 VERDICTS: tuple[Verdict, ...] = ("answers", "partial", "related", "off_topic")
 
-Quantization = Literal["nf4", "bf16", "fp32"]
+Quantization = Literal["nf4", "fp4", "int8", "bf16", "fp32"]
+TrainingQuantization = Literal["nf4", "bf16", "fp32"]
 Mode = Literal["reason_first", "rank_first"]
 FinalOrder = Literal["stage2", "blend", "stage1"]
 DefectKind = Literal[

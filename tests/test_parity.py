@@ -12,9 +12,10 @@ from reranker.explain.parity import compare_precisions, measure_parity
 from reranker.pipeline import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.student.student import Student, load_student
-from reranker.types import Passage, Query, RankSettings
+from reranker.types import Passage, Quantization, Query, RankSettings
 from tests.test_benefit import QRELS, TRACES
 
+QUANTIZATIONS: list[Quantization] = ["fp32", "bf16", "int8", "nf4", "fp4"]
 GATE_POINTS = 0.005
 """nDCG@10 that NF4 may gain or lose against bf16."""
 
@@ -48,11 +49,14 @@ def test_a_tiny_student_is_measured_at_two_precisions(digest_student: Path) -> N
     def load(quantization):  # type: ignore[no-untyped-def]
         return load_student(str(digest_student), quantization)
 
-    found = measure_parity(load, requests, qrels, ["fp32", "bf16"], settings=settings)
+    found = measure_parity(load, requests, qrels, QUANTIZATIONS, settings=settings)
     assert found.reference == "fp32" and found.queries == 2
-    fp32, bf16 = found.rows
-    assert fp32.drift == 0.0 < bf16.worst_drift < 1.0
-    assert bf16.memory_bytes < fp32.memory_bytes
+    assert [row.quantization for row in found.rows] == QUANTIZATIONS
+    drifts = {row.quantization: row.worst_drift for row in found.rows}
+    assert drifts.pop("fp32") == 0.0 < min(drifts.values()) <= max(drifts.values()) < 3.0
+    assert drifts["nf4"] != drifts["fp4"]
+    sizes = {row.quantization: row.memory_bytes for row in found.rows}
+    assert sizes["fp4"] == sizes["nf4"] < sizes["int8"] < sizes["bf16"] < sizes["fp32"]
     with pytest.raises(CancelledError):
         measure_parity(load, requests, qrels, ["fp32"], settings=settings, cancelled=lambda: True)
     with pytest.raises(InputError, match="queries and precisions"):

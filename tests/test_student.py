@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from bitsandbytes.nn import Linear4bit
+from bitsandbytes.nn import Linear4bit, Linear8bitLt
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from reranker.errors import InputError, StudentError
-from reranker.student.load import keep_unpacked, load_base
+from reranker.errors import InputError, QuantizationError, StudentError
+from reranker.student.load import load_base
+from reranker.student.quantize import check_quantization, keep_unpacked, make_layer
 from reranker.student.student import STAGE1, STAGE2, Student, load_student
-from reranker.types import Passage
+from reranker.types import Passage, Quantization
 
 QUERY = "why do tides rise"
 PASSAGES = [
@@ -44,19 +45,22 @@ def write_answer(student: Student) -> str:
 # Quantisation and memory
 
 
+@pytest.mark.parametrize("quantization", ["nf4", "fp4", "int8"])
 @pytest.mark.parametrize("layout", [*LAYOUTS, "digest_student"])
-def test_nf4_quantises_the_layers_and_not_the_heads(
-    layout: str, request: pytest.FixtureRequest
+def test_quantising_takes_the_layers_and_not_the_heads(
+    layout: str, quantization: str, request: pytest.FixtureRequest
 ) -> None:
-    student = open_student(layout, request, "nf4")
+    student = open_student(layout, request, quantization)
     get_scores(student), write_answer(student)
     for model in student._models.values():
         linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
-        quantised = {n for n, m in linear.items() if isinstance(m, Linear4bit)}
+        quantised = {n for n, m in linear.items() if isinstance(m, (Linear4bit, Linear8bitLt))}
         assert len(quantised) >= 12
         layers = [name for name in linear if "layer" in name and "lora_" not in name]
         assert set(layers) == quantised
-        assert all(model.get_submodule(name).weight.quant_type == "nf4" for name in quantised)
+        for weight in (model.get_submodule(name).weight for name in quantised):
+            assert getattr(weight, "quant_type", "int8") == quantization
+            assert weight.dtype == (torch.int8 if quantization == "int8" else torch.uint8)
         base = model.get_base_model() if isinstance(model, PeftModel) else model
         assert base.get_input_embeddings().weight.dtype == torch.bfloat16
 
@@ -70,14 +74,14 @@ def test_the_other_quantisations_have_no_4_bit_layer(
     student = open_student("shared_student", request, quantization)
     get_scores(student), write_answer(student)
     (model,) = student._models.values()
-    assert not any(isinstance(module, Linear4bit) for module in model.modules())
+    assert not any(isinstance(m, (Linear4bit, Linear8bitLt)) for m in model.modules())
     weights = [p for n, p in model.named_parameters() if "lora_" not in n]
     assert {weight.dtype for weight in weights} == {dtype}
 
 
 def test_memory_is_what_is_stored(shared_student: Path) -> None:
     sizes = {}
-    for quantization in ("fp32", "bf16", "nf4"):
+    for quantization in ("fp32", "bf16", "int8", "nf4", "fp4"):
         student = load_student(str(shared_student), quantization)  # type: ignore[arg-type]
         assert student.info().memory_bytes == 0  # nothing is loaded before it is needed
         student.scorer  # noqa: B018
@@ -92,7 +96,36 @@ def test_memory_is_what_is_stored(shared_student: Path) -> None:
     assert sizes["bf16"] == pytest.approx(2 * (numbers + adapters), rel=0.01)
     layers = sum(t.numel() for n, t in base.items() if n.endswith("proj.weight"))
     saved = layers * (2 - 0.5 - 4 / 64)  # 4 bits a weight, an fp32 scale for every 64
-    assert sizes["nf4"] == pytest.approx(sizes["bf16"] - saved, rel=0.01)
+    assert sizes["fp4"] == sizes["nf4"] == pytest.approx(sizes["bf16"] - saved, rel=0.01)
+    rows = sum(t.shape[0] for n, t in base.items() if n.endswith("proj.weight"))
+    # A byte a weight, an fp32 scale for every row.
+    assert sizes["int8"] == pytest.approx(sizes["bf16"] - layers + 4 * rows, rel=0.01)
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "fp4", "int8"])
+def test_a_quantised_layer_computes_what_its_weights_say(quantization: Quantization) -> None:
+    check_quantization(quantization, "cpu")
+    weight = torch.linspace(-1, 1, 64 * 64).reshape(64, 64).to(torch.bfloat16)
+    bias = torch.nn.Parameter(torch.ones(64, dtype=torch.bfloat16), requires_grad=False)
+    inputs = torch.sin(torch.arange(2 * 64.0)).reshape(2, 64).to(torch.bfloat16)
+    before = torch.random.get_rng_state()
+    with torch.inference_mode():
+        found = make_layer(weight, bias, quantization).eval()(inputs).float()
+    wanted = inputs.float() @ weight.float().T + 1
+    assert (found - wanted).abs().max() < 0.15 * wanted.abs().max()
+    assert 0 < (found - wanted).abs().max()
+    check_quantization.cache_clear()
+    torch.random.set_rng_state(before)
+    check_quantization(quantization, "cpu")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "fp4", "int8"])
+def test_a_device_that_cannot_compute_with_few_bits_is_said(quantization: Quantization) -> None:
+    """A device without memory stands for one whose kernels are missing."""
+    with pytest.raises(QuantizationError, match="to work on meta, got: .*choose quantization bf16"):
+        check_quantization(quantization, "meta")
+    check_quantization("bf16", "meta")
 
 
 def test_sizes_the_fast_4_bit_layout_cannot_hold_still_work(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from reranker.errors import InputError
 from reranker.examples.load import load_ranking_data, load_text_data
 from reranker.jobs.settings import GIVEN, TrainingSettings
 from reranker.student.locate import ADAPTER_WEIGHTS, resolve_weights
-from reranker.types import Quantization
+from reranker.types import TrainingQuantization
 
 RUNTIME_BYTES = 512 * 2**20
 """Python, torch and the other libraries with their thread pools and buffers, on a CPU."""
@@ -96,7 +96,7 @@ def estimate_memory(settings: TrainingSettings) -> MemoryEstimate:
     return MemoryEstimate(parts={name: int(size) for name, size in parts.items()})
 
 
-def _measure_weights(folder: Path, quantization: Quantization) -> int:
+def _measure_weights(folder: Path, quantization: TrainingQuantization) -> int:
     """Bytes of the weights once loaded. Embeddings, norms and heads are never in four bits."""
     total = 0.0
     for name, shape in _read_tensors(folder):

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from reranker.config import DEFAULT_STUDENT
 from reranker.errors import InputError
-from reranker.types import Quantization
+from reranker.types import TrainingQuantization
 
 Stage = Literal["stage1", "stage2"]
 MainLoss = Literal["ce", "ranknet", "ranknet-labels", "ce+ranknet", "listnet", "lambda"]
@@ -66,7 +66,7 @@ class TeacherSettings:
 
     weights: str = ""
     form: Literal["biencoder", "crossencoder"] = "biencoder"
-    quantization: Quantization = "bf16"
+    quantization: TrainingQuantization = "bf16"
     query_template: str = "{query}"
     passage_template: str = "{title} {text}"
     max_query_tokens: int = 32
@@ -132,7 +132,7 @@ class TrainingSettings:
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
-    quantization: Quantization = "nf4"
+    quantization: TrainingQuantization = "nf4"
     gradient_checkpointing: bool = False
     max_query_tokens: int = 0
     max_passage_tokens: int = 0

@@ -1,7 +1,8 @@
-"""Loading a base in 4 bits (or bf16, fp32) and putting adapters on it.
+"""Loading a base in 4 or 8 bits, bf16 or fp32 and putting adapters on it.
 
 Takes resolved weights and a quantisation, returns ready transformers models and tokenizers.
-Knows bitsandbytes and peft; knows nothing of ranking. Only safetensors, never remote code.
+Knows peft; bits are quantize.py's, and ranking it knows nothing of. Only safetensors, never
+remote code.
 
 A trap in bitsandbytes 0.50: on CPUs with AVX512-BF16 the first forward pass in evaluation mode
 repacks 4-bit weights in place, state_dict() afterwards scrambles their scales, and gradients
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import (
@@ -27,7 +27,6 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    BitsAndBytesConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -41,14 +40,14 @@ from reranker.student.locate import (
     fetch_adapter,
     is_cached_only,
 )
+from reranker.student.quantize import (
+    NAMES,
+    check_quantization,
+    configure_quantization,
+    keep_unpacked,
+    quantize_layers,
+)
 from reranker.types import Quantization
-
-# Heads stay unquantised: a fresh sequence-classification head in 4 bits has no quantisation
-# state and fails in the forward pass.
-UNQUANTIZED_MODULES = ["classifier", "pooler", "score", "lm_head"]
-
-# bitsandbytes' repacked layout takes rows in blocks of 32 and scales in blocks of 64.
-_ROW_BLOCK, _SCALE_BLOCK = 32, 64
 
 # Progress is told by StageProgress events, and what matters about loading by StudentError; a
 # library's own bars and remarks would write over them.
@@ -83,17 +82,13 @@ def load_base(
     or "seq2seq".
 
     head_follows: the base may lack its classification head because an adapter brings it.
-    Raises QuantizationError when 4 bits do not work here (nothing is changed silently) and
+    Raises QuantizationError when 4 or 8 bits do not work here (nothing is changed silently) and
     StudentError when the weights cannot be read or are not whole.
     """
     dtype = torch.float32 if quantization == "fp32" else torch.bfloat16
-    if quantization == "nf4":
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=dtype,
-            llm_int8_skip_modules=UNQUANTIZED_MODULES,
-        )
+    check_quantization(quantization, device)
+    if config := configure_quantization(quantization, dtype):
+        options["quantization_config"] = config
     if (Path(weights) / ADAPTER_CONFIG).is_file():
         # transformers would load it too, and another base if its configuration names one.
         raise StudentError(
@@ -140,9 +135,9 @@ def _explain_failure(
             f"expected {weights!r} in {quantization} to fit into the memory of {device}, got: "
             f"{_brief(error)}; choose a smaller student or a smaller quantization"
         )
-    if quantization == "nf4":
+    if quantization in NAMES:
         return QuantizationError(
-            f"expected 4-bit NF4 to work on {device}, got: {_brief(error)}; "
+            f"expected {NAMES[quantization]} to work on {device}, got: {_brief(error)}; "
             "choose quantization bf16 instead"
         )
     return StudentError(
@@ -160,18 +155,6 @@ def _check_complete(weights: str, kind: str, missing: list[str]) -> None:
             f"({len(lost)} missing); choose a base of the form the profile names, or an adapter "
             "that carries the head"
         )
-
-
-def keep_unpacked(model: torch.nn.Module, *, only_odd_sizes: bool = False) -> None:
-    """Keeps 4-bit layers in the layout that can be trained and saved, on any CPU.
-
-    only_odd_sizes: only those whose sizes the faster layout cannot hold.
-    """
-    for module in model.modules():
-        if isinstance(module, Linear4bit):
-            odd = module.out_features % _ROW_BLOCK or module.in_features % _SCALE_BLOCK
-            if odd or not only_odd_sizes:
-                module.support_avx512bf16_for_cpu = False
 
 
 def load_tokenizer(weights: str) -> PreTrainedTokenizerBase:
@@ -230,31 +213,10 @@ def merge_adapter(
     `quantization` says. One rounding instead of two, and the one the adapter was trained with
     (reranker/training/rounding.py)."""
     merged = model.merge_and_unload() if isinstance(model, PeftModel) else model
-    if quantization == "nf4":
-        _quantize_layers(merged)
+    if quantization in NAMES:
+        check_quantization(quantization, str(merged.device))
+        quantize_layers(merged, quantization)
     return merged.eval()
-
-
-def _quantize_layers(model: PreTrainedModel) -> None:
-    """Puts a Linear4bit in the place of every linear layer but the heads."""
-    layers = {
-        name: layer
-        for name, layer in model.named_modules()
-        if isinstance(layer, torch.nn.Linear)
-        and not set(name.split(".")) & set(UNQUANTIZED_MODULES)
-    }
-    for name, layer in layers.items():
-        packed = Linear4bit(
-            layer.in_features,
-            layer.out_features,
-            bias=layer.bias is not None,
-            compute_dtype=layer.weight.dtype,
-            quant_type="nf4",
-        )
-        packed.weight = Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
-        packed.bias = layer.bias
-        model.set_submodule(name, packed.to(layer.weight.device))
-    keep_unpacked(model)
 
 
 def _match_dtype(model: PeftModel) -> None:
@@ -283,18 +245,6 @@ def widen_head(model: PreTrainedModel | PeftModel) -> None:
         if _is_head(name):
             head.float()
             head.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(), *inputs[1:]))
-
-
-def count_bytes(model: torch.nn.Module) -> int:
-    """Bytes of all parameters and buffers as stored: 4-bit weights count their packed size and
-    their scales."""
-    total = 0
-    for tensor in [*model.parameters(), *model.buffers()]:
-        total += tensor.numel() * tensor.element_size()
-        scales = getattr(getattr(tensor, "quant_state", None), "absmax", None)
-        if scales is not None:
-            total += scales.numel() * scales.element_size()
-    return total
 
 
 def _is_head(name: str) -> bool:

@@ -29,7 +29,6 @@ from reranker.stage2.reader import WindowReader
 from reranker.student.load import (
     add_adapter,
     choose_device,
-    count_bytes,
     load_base,
     load_tokenizer,
     merge_adapter,
@@ -37,6 +36,7 @@ from reranker.student.load import (
     widen_head,
 )
 from reranker.student.locate import fetch_adapter, hash_adapter, resolve_weights
+from reranker.student.quantize import NAMES, count_bytes
 from reranker.types import Quantization, StudentInfo
 
 STAGE1, STAGE2, SHARED = "stage1", "stage2", "shared"
@@ -206,7 +206,7 @@ class Student:
 
     def _load_plain(self) -> PreTrainedModel:
         """Stage 1's base and adapter, not quantised yet."""
-        stored: Quantization = "bf16" if self.quantization == "nf4" else self.quantization
+        stored: Quantization = "bf16" if self.quantization in NAMES else self.quantization
         return self._load(STAGE1, self.profile.stage1.base, "encoder", (STAGE1,), stored)
 
     def _read_head(self) -> torch.Tensor | None:

@@ -25,12 +25,12 @@ from reranker.stage1.crossencoder import CrossEncoderScorer
 from reranker.stage1.scorer import Scorer
 from reranker.student.load import (
     choose_device,
-    keep_unpacked,
     load_base,
     load_tokenizer,
     widen_head,
 )
 from reranker.student.locate import fetch_adapter, resolve_weights
+from reranker.student.quantize import keep_unpacked
 from reranker.training.job_trainer import Evaluation, JobPlan, JobTrainer, make_job_arguments
 from reranker.training.lists import ListCollator, ListDataset, make_list_tokenizer
 from reranker.training.meter import NDCG, DevMeter

@@ -19,8 +19,9 @@ from reranker.errors import InputError
 from reranker.examples.load import TextData
 from reranker.examples.record import TextExample
 from reranker.jobs.settings import TrainingSettings
-from reranker.student.load import choose_device, keep_unpacked, load_base, load_tokenizer
+from reranker.student.load import choose_device, load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
+from reranker.student.quantize import keep_unpacked
 from reranker.training.distill import add_trainable_adapter, count_steps
 from reranker.training.job_trainer import Evaluation, JobPlan, JobTrainer, make_job_arguments
 from reranker.training.packing import IGNORED, TokenizedExample, tokenize_example

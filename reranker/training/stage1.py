@@ -25,8 +25,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from reranker.config import Stage1Profile, load_profile
-from reranker.student.load import choose_device, keep_unpacked, load_base, load_tokenizer
+from reranker.student.load import choose_device, load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
+from reranker.student.quantize import keep_unpacked
 from reranker.training.chunks import cut_passages
 from reranker.training.ensemble import teach
 from reranker.training.groups import GroupSampler, QueryGroup

@@ -20,7 +20,8 @@ from pathlib import Path
 from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
-from reranker.student.load import choose_device, keep_unpacked, load_base, load_tokenizer
+from reranker.student.load import choose_device, load_base, load_tokenizer
+from reranker.student.quantize import keep_unpacked
 from reranker.training.packing import (
     PackedRows,
     TokenizedExample,
