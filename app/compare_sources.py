@@ -161,14 +161,15 @@ def _split_stages(trace: RankingTrace, query_id: str) -> list[NamedRun]:
     """The orders one ranking went through, each as a run of one query."""
     student = f"{trace.student.name} {trace.student.quantization}"
     seconds = {timing.stage: timing.seconds for timing in trace.timings}
-    first, second = seconds.get("stage1", 0.0), seconds.get("stage2", 0.0)
+    first = seconds.get("stage1", 0.0)
+    second = seconds.get("stage2", 0.0) + seconds.get("shuffles", 0.0)
     runs = []
     if trace.hits and trace.hits[0].bm25_score is not None:
         runs.append(_make_run("BM25", query_id, trace.bm25_order, 0.0))
     if trace.stage1:
         runs.append(_make_run(f"{student} stage 1", query_id, trace.stage1_order, first))
     if trace.readings:
-        after = "blended" if trace.final_source == "blend" else "stage 2"
+        after = {"blend": "blended", "agreed": "agreed"}.get(trace.final_source, "stage 2")
         notes = tuple(trace.justifications.values())
         name = f"{student} {after}"
         runs.append(_make_run(name, query_id, trace.final_order, first + second, notes))

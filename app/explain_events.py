@@ -16,7 +16,7 @@ import gradio as gr
 from app.analysing import Analyser
 from app.explain_exports import write_result
 from app.explain_figures import draw_heat, draw_intervals, draw_places
-from app.explain_subject import find_trace
+from app.explain_subject import ask_stability, find_trace
 from app.html import render_message
 from app.html_explain import (
     describe_seconds,
@@ -38,7 +38,7 @@ from reranker.explain.faithfulness import FaithfulnessReport, FaithfulnessReques
 from reranker.explain.flip import Flip, FlipRequest
 from reranker.explain.progress import AnalysisProgress
 from reranker.explain.red_team import RedTeam, RedTeamRequest
-from reranker.explain.stability import Stability, StabilityRequest
+from reranker.explain.stability import Stability
 from reranker.types import RankingTrace
 
 UPDATE_SECONDS = 0.3
@@ -96,7 +96,7 @@ class ExplainEvents:
             AttributionRequest(doc_id=doc_id),
             EditRequest(),
             FlipRequest(),
-            StabilityRequest(shuffles=int(shuffles), seeds=int(seeds)),
+            ask_stability(trace, shuffles, seeds),
             FaithfulnessRequest(reread=int(reread)),
             _ask_attacks(doc_id, attacks, defences, both),
         ]
@@ -139,8 +139,7 @@ class ExplainEvents:
     def measure_stability(
         self, number: int | None, shuffles: float, seeds: float, request: gr.Request
     ) -> Iterator[ExplainScreen]:
-        asked = StabilityRequest(shuffles=int(shuffles), seeds=int(seeds))
-        yield from self._run(number, lambda trace: asked, request)
+        yield from self._run(number, lambda trace: ask_stability(trace, shuffles, seeds), request)
 
     def check_faithfulness(
         self, number: int | None, reread: float, request: gr.Request

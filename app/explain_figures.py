@@ -63,9 +63,10 @@ def draw_heat(heat: HeatMap) -> go.Figure:
 
 
 def draw_intervals(trace: RankingTrace, found: Stability) -> go.Figure:
-    """The rank flow, with each passage's lowest and highest rank over shuffled readings drawn at
-    its last column."""
-    figure = draw_flow(trace)
+    """The rank flow up to stage 2's own order, with each passage's lowest and highest rank over
+    shuffled readings drawn at its last column."""
+    own = trace.with_stage(final_order=trace.stage2_order, final_source="stage2")
+    figure = draw_flow(own)
     last = 2 if trace.stage1 else 1
     spreads = [s for s in found.spreads if s.low < s.high]
     if spreads:

@@ -27,12 +27,14 @@ class Other(NamedTuple):
 
 
 class Buttons(NamedTuple):
-    """What starts each analysis but those of the form."""
+    """What starts each analysis but those of the form; adopted: what is told beside `adopt`."""
 
     words: Any
     stability: Any
     faithfulness: Any
     attacks: Any
+    adopt: Any
+    adopted: Any
 
 
 class Asked(NamedTuple):
@@ -112,6 +114,9 @@ def build_analyses(ranking: Any, passage: Any) -> tuple[list[Any], Asked, Form, 
                 "stability",
             )  # fmt: skip
             stability = _html(elem_id="exp-stability-result")
+            with gr.Row(elem_classes="downloads"):
+                adopt = gr.Button("Adopt the agreed order", size="sm", elem_id="exp-adopt")
+            adopted = _html(elem_id="exp-adopt-status")
             with gr.Row():
                 with gr.Column(scale=6, min_width=320, elem_classes="exp-figure"):
                     intervals = _plot("exp-intervals")
@@ -136,7 +141,7 @@ def build_analyses(ranking: Any, passage: Any) -> tuple[list[Any], Asked, Form, 
             attacked = _html(elem_id="exp-attacks-result")
     costs = [words_cost, change_cost, flip_cost, stability_cost, faith_cost, attack_cost]
     asked = Asked(ranking, passage, shuffles, seeds, reread, attacks, defences, both)
-    runs = Buttons(words_run, stability_run, faith_run, attack_run)
+    runs = Buttons(words_run, stability_run, faith_run, attack_run, adopt, adopted)
     outputs = [words, heat, change, stability, intervals, places, faith, attacked]
     return costs, asked, form, runs, outputs
 

@@ -1,4 +1,4 @@
-"""Which ranking the Explain tab asks about: chosen, opened from a file, or ranked here.
+"""Which ranking the Explain tab asks about: chosen, opened, ranked here, or in its agreed order.
 
 Takes the Rank tab's events; every method serves one event of the page. A ranking that comes in
 here joins the page's history, where the other tabs find it too.
@@ -12,18 +12,24 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from app.facts import name_apart, shorten
+from app.facts import describe_timings, name_apart, shorten
 from app.html import render_message
 from app.html_explain import render_subject
-from app.messages import explain_error
+from app.messages import Message, count, explain_error
 from app.rank_events import SKIP, Choices, RankEvents, find_key, make_job
 from app.ranking import stream_views
 from app.session import Sessions
 from app.share_events import read_saved
 from reranker.errors import DearError
+from reranker.explain.analyses import hash_request
+from reranker.explain.stability import Stability, StabilityRequest, adopt_agreement
 from reranker.types import RankingTrace
 
 NAME_CHARS = 70
+NOT_SHUFFLED = (
+    "Expected shuffled readings of this ranking, got none with these numbers. Press “Shuffle and "
+    "read again” first."
+)
 
 
 class Subject(NamedTuple):
@@ -85,6 +91,27 @@ class SubjectEvents:
         except DearError as error:
             yield render_message(explain_error(error)), *Subject()
 
+    def adopt(
+        self, number: int | None, shuffles: float, seeds: float, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """The ranking in the order its shuffled readings agree on, as one of its own: what is told
+        beside the button, then the subject. Computes nothing."""
+        key = find_key(request)
+        trace = find_trace(self.sessions, key, number)
+        if trace is None:
+            return "", *Subject()
+        asked = hash_request(trace, ask_stability(trace, shuffles, seeds))
+        found = self.sessions.results(key).find(asked)
+        if not isinstance(found, Stability):
+            return render_message(Message(text=NOT_SHUFFLED, tone="error")), *Subject()
+        try:
+            adopted = adopt_agreement(trace, found)
+        except DearError as error:
+            return render_message(explain_error(error)), *Subject()
+        self.sessions.keep_trace(key, adopted)
+        told = render_message(Message(text=describe_adoption(trace, adopted), tone="done"))
+        return told, *self._show_subject(key, self._find_number(key, adopted), "")
+
     def _show_subject(self, key: str, number: int | None, picked: str) -> Subject:
         """The choosers and the line about the ranking; nothing to ask where there is none."""
         entries = tuple(reversed(self.sessions.history(key).entries))
@@ -109,6 +136,22 @@ class SubjectEvents:
     def _find_number(self, key: str, trace: RankingTrace) -> int | None:
         entries = self.sessions.history(key).entries
         return next((entry.number for entry in entries if entry.trace == trace), None)
+
+
+def ask_stability(trace: RankingTrace, shuffles: float, seeds: float) -> StabilityRequest:
+    """Shuffles by the ranking's own seed, so that it can be ranked in the agreed order again."""
+    return StabilityRequest(shuffles=int(shuffles), seeds=int(seeds), seed=trace.settings.seed)
+
+
+def describe_adoption(trace: RankingTrace, adopted: RankingTrace) -> str:
+    """What became of the ranking, and what asking for this order from the start costs."""
+    moved = sum(a != b for a, b in zip(trace.final_order, adopted.final_order, strict=True))
+    return (
+        f"Adopted as a ranking of its own, chosen above and in this page's rankings on the Rank "
+        f"tab: {moved} of {count(len(adopted.final_order), 'place')} changed. Its order rests on "
+        f"{1 + len(adopted.shuffled)} readings of the list ({describe_timings(adopted)} s); it is "
+        "what ranking with the final order “agreed” gives."
+    )
 
 
 def find_trace(sessions: Sessions, key: str, number: int | None) -> RankingTrace | None:

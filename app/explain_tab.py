@@ -50,10 +50,18 @@ def build_explain_tab(rank_events: RankEvents, choices: Choices) -> None:
                 ]
     screen = ExplainScreen(status, stop, *files, *outputs)
     held = Subject(ranking, passage, intro, subject, body)
-    _join_subject(SubjectEvents(rank_events), tab, picked, held, other, choices)
+    subjects = SubjectEvents(rank_events)
+    _join_subject(subjects, tab, picked, held, other, choices)
     _join_costs(events, asked, costs)
     _join_form(events, held, form)
     _join_runs(events, asked, form, runs, screen)
+    runs.adopt.click(
+        subjects.adopt,
+        [ranking, asked.shuffles, asked.seeds],
+        [runs.adopted, *held],
+        queue=False,
+        **QUIET,
+    )
 
 
 def _join_subject(

@@ -62,7 +62,9 @@ def list_places(hit: RankedHit, trace: RankingTrace) -> tuple[Place, ...]:
     if hit.rank_stage1 is not None:
         places.append(Place("stage1", "stage 1", hit.rank_stage1))
     if trace.readings:
-        words = {"blend": "blend", "stage1": "final"}.get(trace.final_source, "stage 2")
+        words = {"blend": "blend", "stage1": "final", "agreed": "agreed"}.get(
+            trace.final_source, "stage 2"
+        )
         places.append(Place("stage2", words, hit.rank))
     return tuple(places)
 
@@ -154,7 +156,12 @@ def describe_changes(trace: RankingTrace) -> str:
 
 
 def describe_final(trace: RankingTrace) -> str:
-    words = {"bm25": name_first_stage(trace), "stage1": "stage 1", "stage2": "stage 2"}
+    words = {
+        "bm25": name_first_stage(trace),
+        "stage1": "stage 1",
+        "stage2": "stage 2",
+        "agreed": f"agreed over {len(trace.shuffled)} shuffled readings",
+    }
     return words.get(trace.final_source, "blend of stage 2 with stage 1")
 
 
@@ -170,7 +177,12 @@ def describe_adapters(trace: RankingTrace) -> str:
 
 
 def describe_timings(trace: RankingTrace) -> str:
-    words = {"bm25": name_first_stage(trace), "stage1": "stage 1", "stage2": "stage 2"}
+    words = {
+        "bm25": name_first_stage(trace),
+        "stage1": "stage 1",
+        "stage2": "stage 2",
+        "shuffles": "shuffled readings",
+    }
     told = [t for t in trace.timings if words[t.stage] != "given"]  # a given order took no time
     return ", ".join(f"{words[t.stage]} {t.seconds:.2f}" for t in told)
 

@@ -73,7 +73,8 @@ def describe_run(trace: RankingTrace) -> str:
     """Corpus, student, stages and depth of a ranking in a few words."""
     stages = {"none": "BM25 only", "1": "stage 1", "2": "stage 2", "both": "both stages"}
     ended = "" if trace.complete else " · not finished"
+    agreed = " · agreed order" if trace.final_source == "agreed" else ""
     return (
         f"{shorten(trace.corpus_id, 30)} · {trace.student.name} {trace.student.quantization} · "
-        f"{stages[trace.settings.stages]} · depth {trace.settings.depth}{ended}"
+        f"{stages[trace.settings.stages]} · depth {trace.settings.depth}{agreed}{ended}"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.facts import VERDICT_WORDS
+from app.facts import VERDICT_WORDS, describe_final
 from app.html import escape
 from app.messages import count
 from reranker.explain.attribution import Attribution
@@ -37,7 +37,11 @@ def render_explain_intro() -> str:
 def render_subject(trace: RankingTrace) -> str:
     """The ranking that is questioned, in a line."""
     student = f"{trace.student.name}, {trace.student.quantization}"
-    stage2 = "read by stage 2" if trace.readings else "stage 2 did not run"
+    stage2 = (
+        f"read by stage 2, final order: {describe_final(trace)}"
+        if trace.readings
+        else "stage 2 did not run"
+    )
     return (
         f'<p class="note">“<span dir="auto">{escape(trace.query.text)}</span>” · '
         f"{count(len(trace.hits), 'passage')} · {escape(student)} · {stage2}</p>"

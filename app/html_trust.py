@@ -53,7 +53,8 @@ def render_stability(found: Stability) -> str:
         '</th><th scope="col" class="number">mean</th><th scope="col" class="number">agreed order'
         f"</th></tr></thead><tbody>{rows}</tbody></table></div>"
         '<p class="note">Agreed order: permutation self-consistency, the order that disagrees '
-        f"least with all readings. It cost {found.seconds:.1f} s of reading.</p></details>"
+        f"least with all readings. It cost {found.seconds:.1f} s of reading beside the ranking’s "
+        "own.</p></details>"
         "</section>"
     )
 

@@ -111,6 +111,9 @@ def describe_progress(progress: StageProgress | None, trace: RankingTrace | None
         detail = f" ({progress.message})" if progress.message else ""
         so_far = f"Seconds so far: {describe_timings(trace)}." if trace is not None else ""
         return Message(text=join_sentences(f"Stage 2: {window}{detail}…", so_far), tone="busy")
+    if progress.stage == "shuffles":
+        reading = f"shuffled reading {progress.done + 1} of {progress.total}"
+        return Message(text=f"Stage 2: {reading}, {progress.message}…", tone="busy")
     return Message(text="Searching with BM25…", tone="busy")
 
 

@@ -15,7 +15,8 @@ def list_settings(trace: RankingTrace) -> tuple[tuple[str, str], ...]:
     """What was asked for, in words; a value is "" where it does not apply."""
     settings, staged = trace.settings, trace.settings.stages
     stages = {"none": "none", "1": "stage 1", "2": "stage 2", "both": "stages 1 and 2"}
-    finals = {"stage2": "stage 2", "stage1": "stage 1", "blend": "blend of stages 2 and 1"}
+    finals = {"stage2": "stage 2", "stage1": "stage 1", "blend": "blend of stages 2 and 1",
+              "agreed": f"agreed over {settings.shuffles} shuffled readings"}  # fmt: skip
     window = f"{settings.window_size}, stride {settings.stride}"
     own_window = settings.window_size is not None or settings.stride is not None
     return (

@@ -75,5 +75,6 @@ def estimate_seconds(profile: Profile, settings: RankSettings, candidates: int) 
             settings.stride or min(stage2.stride, settings.window_size or stage2.window_size),
         )
         tokens = stage2.max_new_tokens + stage2.max_ranking_tokens
-        seconds += len(windows) * tokens / TOKENS_PER_SECOND
+        readings = 1 + (settings.shuffles if settings.final == "agreed" else 0)
+        seconds += readings * len(windows) * tokens / TOKENS_PER_SECOND
     return min(seconds, MAX_SECONDS)

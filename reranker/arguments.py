@@ -18,7 +18,7 @@ from reranker.evaluation.measures import DEFAULT_MEASURES
 from reranker.explain_commands import add_explain_commands
 from reranker.job_commands import add_job_commands
 from reranker.train_commands import add_training_commands
-from reranker.types import Quantization
+from reranker.types import FinalOrder, Quantization, RankSettings
 
 MAX_COUNT = 1_000_000
 STANDARD_OUTPUT = Path("-")
@@ -82,7 +82,10 @@ def _add_ranking_options(parser: argparse.ArgumentParser, depth: int | None) -> 
     add("--stage2-depth", type=_count, help="how many of the best stage 2 reads (default: all)")
     add("--stages", choices=("none", "1", "2", "both"), default="both")
     add("--mode", choices=("reason-first", "rank-first"), default="reason-first")
-    add("--final", choices=("stage2", "blend", "stage1"), help="default: the profile's")
+    add("--final", choices=get_args(FinalOrder), help="default: the profile's; agreed: what "
+        "shuffled readings agree on")  # fmt: skip
+    add("--shuffles", type=_count, default=RankSettings().shuffles,
+        help="how often --final agreed reads the list again")  # fmt: skip
     add("--window-size", type=_count, help="default: the profile's")
     add("--stride", type=_count, help="default: the profile's")
     add("--student", default=DEFAULT_STUDENT, help="profile name or folder")

@@ -220,6 +220,7 @@ def _settings(options: argparse.Namespace) -> RankSettings:
         stride=options.stride,
         grounding=not options.no_grounding,
         seed=options.seed,
+        shuffles=options.shuffles,
     )
 
 

@@ -174,7 +174,8 @@ def _ask_faithfulness(options: argparse.Namespace, trace: RankingTrace) -> Reque
 
 
 def _ask_stability(options: argparse.Namespace, trace: RankingTrace) -> Request:
-    return StabilityRequest(shuffles=options.shuffles, seeds=options.seeds)
+    seed = trace.settings.seed
+    return StabilityRequest(shuffles=options.shuffles, seeds=options.seeds, seed=seed)
 
 
 def _ask_attacks(options: argparse.Namespace, trace: RankingTrace) -> Request:

@@ -1,4 +1,5 @@
-"""The final order: stage 2 as it is, blended with stage 1, or stage 1 alone.
+"""The final order: stage 2 as it is, blended with stage 1, stage 1 alone, or what shuffled
+readings agree on.
 
 Takes ranks and scores, returns doc_ids best first. Knows no model.
 
@@ -9,11 +10,16 @@ stage 2 weigh most. Ties keep the stage-1 order.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reranker.types import WindowReading
+from reranker.errors import InputError
+from reranker.types import ShuffledReading, WindowReading
+
+MAX_SHUFFLES, MAX_SHUFFLED = 50, 1_000
+"""Readings of shuffled lists, and passages in them: agreeing takes the square of these."""
 
 
 def apply_readings(order: Sequence[str], readings: Sequence[WindowReading]) -> tuple[str, ...]:
@@ -43,6 +49,59 @@ def blend_orders(
     listwise = _standardize([-float(np.log2(1 + ranks[d])) for d in stage1_order])
     total = total + stage2_weight * listwise
     return tuple(stage1_order[p] for p in np.argsort(-total, kind="stable"))
+
+
+def check_shuffles(shuffles: int, passages: int) -> None:
+    """Raises InputError for numbers of readings or passages that cannot be agreed on."""
+    if not 2 <= shuffles <= MAX_SHUFFLES:
+        raise InputError(
+            f"expected 2 to {MAX_SHUFFLES} shuffles, got {shuffles}; choose a number in between"
+        )
+    if passages > MAX_SHUFFLED:
+        raise InputError(
+            f"expected at most {MAX_SHUFFLED:,} passages to agree on, got {passages:,}; let stage "
+            "2 read fewer"
+        )
+
+
+def shuffle_orders(order: Sequence[str], count: int, seed: int) -> list[tuple[str, ...]]:
+    """`count` shuffles of `order`, always the same for a seed."""
+    rng = random.Random(seed)
+    return [tuple(rng.sample(list(order), len(order))) for _ in range(count)]
+
+
+def settle_agreement(
+    stage2_order: Sequence[str], shuffled: Sequence[ShuffledReading]
+) -> tuple[str, ...]:
+    """What was read in the order all readings agree on, then the rest as stage 2 left it."""
+    read = set(shuffled[0].shown)
+    head = [doc_id for doc_id in stage2_order if doc_id in read]
+    tail = [doc_id for doc_id in stage2_order if doc_id not in read]
+    return (*agree_on_order([reading.given for reading in shuffled], head), *tail)
+
+
+def agree_on_order(orders: Sequence[Sequence[str]], ties: Sequence[str]) -> tuple[str, ...]:
+    """The order that disagrees least with all given ones: permutation self-consistency (Tang et
+    al., arXiv 2310.07712), found by Borda counts and then by swapping neighbours for as long as a
+    majority wants it (locally Kemeny optimal, Dwork et al. 2001). ties: the order that decides
+    where counts are equal."""
+    rows = [{doc_id: place for place, doc_id in enumerate(order)} for order in orders]
+    places = np.array([[row[doc_id] for doc_id in ties] for row in rows], dtype=np.int64)
+    start = np.argsort(places.sum(axis=0), kind="stable")
+    # wins[a, b]: how many orders put b above a.
+    wins = np.zeros((len(start), len(start)), dtype=np.int64)
+    for row in places[:, start]:
+        wins += row[:, None] > row[None, :]
+    order = list(range(len(start)))
+    swapped = True
+    while swapped:
+        swapped = False
+        for here in range(len(order) - 1):
+            above, under = order[here], order[here + 1]
+            if 2 * wins[above, under] > len(rows):
+                order[here], order[here + 1] = under, above
+                swapped = True
+    return tuple(ties[int(start[place])] for place in order)
 
 
 def _standardize(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

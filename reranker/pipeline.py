@@ -9,20 +9,26 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Literal
 
 from reranker.errors import CancelledError, DearError, InputError
-from reranker.ordering import apply_readings, blend_orders
-from reranker.stage2.reader import WindowView
+from reranker.ordering import (
+    apply_readings,
+    blend_orders,
+    check_shuffles,
+    settle_agreement,
+    shuffle_orders,
+)
+from reranker.reading import read_order, read_shuffled
 from reranker.student.student import STAGE1, STAGE2, Student
 from reranker.types import (
     Cancelled,
+    FinalOrder,
     Hit,
-    PassageScore,
     Query,
     RankEvent,
     RankingTrace,
@@ -33,7 +39,6 @@ from reranker.types import (
     Window,
     WindowReading,
 )
-from reranker.windows import plan_windows
 
 OnEvent = Callable[[RankEvent], None]
 
@@ -76,6 +81,8 @@ def rank(
             run.score_passages()
         if settings.stages in ("2", "both") and request.hits:
             run.read_windows()
+            if run.final == "agreed":
+                run.read_shuffled()
     return run.finish()
 
 
@@ -141,6 +148,9 @@ def check_request(request: RankRequest, settings: RankSettings) -> None:
     for name, value in (("depth", settings.depth), ("stage2_depth", settings.stage2_depth)):
         if value is not None and value < 1:
             raise InputError(f"expected a {name} of at least 1, got {value}; raise it")
+    if settings.final == "agreed":
+        read = min(len(request.hits), settings.depth, settings.stage2_depth or settings.depth)
+        check_shuffles(settings.shuffles, read)
     seen: set[str] = set()
     for hit in request.hits:
         if hit.passage.doc_id in seen:
@@ -177,6 +187,10 @@ class _Run:
             versions={name: version(name) for name in _RECORDED_VERSIONS},
         )
 
+    @property
+    def final(self) -> FinalOrder:
+        return self.settings.final or self.student.profile.final
+
     def announce(self) -> None:
         self.on_event(TraceUpdate(trace=self.trace))
 
@@ -208,35 +222,19 @@ class _Run:
 
     def read_windows(self) -> None:
         self.on_event(StageProgress(stage="load", done=0, total=1, message="loading stage 2"))
-        reader, profile = self.student.reader, self.student.profile.stage2
-        assert profile is not None  # student.reader raises when there is no stage 2
+        self.student.reader  # noqa: B018 - loads stage 2, or raises where there is none
         started = time.perf_counter()
         order = self.trace.final_order
-        windows = plan_windows(
-            min(len(order), self.settings.stage2_depth or len(order)),
-            self.settings.window_size or profile.window_size,
-            self.settings.stride or min(profile.stride, self.settings.window_size or 10**6),
-        )
+        depth = self.settings.stage2_depth or len(order)
         self.student.activate(STAGE2)
-        for index, window in enumerate(windows):
-            if self.cancelled():
-                raise CancelledError("stage 2 was stopped")
-            self.on_event(
-                StageProgress(
-                    stage="stage2",
-                    done=index,
-                    total=len(windows),
-                    message=f"reading places {window.start + 1} to {window.end}",
-                    window=window,
-                )
-            )
-            reading = reader.read(
-                self._view(index, window, order),
-                mode=self.settings.mode,
-                grounding=self.settings.grounding,
-                on_delta=self.on_event,
-                cancelled=self.cancelled,
-            )
+        for reading in read_order(
+            self.student,
+            self.trace,
+            order[:depth],
+            on_window=self._announce_window,
+            on_delta=self.on_event,
+            cancelled=self.cancelled,
+        ):
             order = apply_readings(order, [reading])
             self._add_reading(reading, order)
         self.add(
@@ -244,31 +242,45 @@ class _Run:
             timings=(*self.trace.timings, _timing("stage2", started)),
         )
 
-    def _view(self, index: int, window: Window, order: Sequence[str]) -> WindowView:
-        inside = order[window.start : window.end]
-        passages = {hit.passage.doc_id: hit.passage for hit in self.trace.hits}
-        scores = {score.doc_id: score for score in self._scores()}
-        return WindowView(
-            index=index,
-            window=window,
-            query=self.trace.query.text,
-            passages=tuple(passages[doc_id] for doc_id in inside),
-            scores=tuple(scores[doc_id] for doc_id in inside),
-            ranks=tuple(range(window.start + 1, window.end + 1)),
-        )
-
-    def _scores(self) -> Sequence[PassageScore]:
-        """Stage-1 scores; without stage 1 the first stage's order stands in as strength."""
-        if self.trace.stage1:
-            return self.trace.stage1
-        return [
-            PassageScore(
-                doc_id=hit.passage.doc_id,
-                score=-float(hit.rank) if hit.bm25_score is None else hit.bm25_score,
-                passage_tokens=0,
+    def read_shuffled(self) -> None:
+        """Lets stage 2 read what it has read once more in shuffled orders, telling what is left of
+        the time from its pace so far."""
+        depth = max(reading.window.end for reading in self.trace.readings)
+        start = (self.trace.stage1_order or self.trace.bm25_order)[:depth]
+        wanted = shuffle_orders(start, self.settings.shuffles, self.settings.seed)
+        pace = sum(reading.seconds for reading in self.trace.readings)
+        started = time.perf_counter()
+        for index, shown in enumerate(wanted):
+            left = pace * (len(wanted) - index)
+            self.on_event(
+                StageProgress(
+                    stage="shuffles",
+                    done=index,
+                    total=len(wanted),
+                    message=f"about {left:.0f} s left",
+                )
             )
-            for hit in self.trace.hits
-        ]
+            found = read_shuffled(
+                self.student,
+                self.trace,
+                shown,
+                seed=self.settings.seed,
+                cancelled=self.cancelled,
+            )
+            self.add(shuffled=(*self.trace.shuffled, found))
+            self.announce()
+        self.add(timings=(*self.trace.timings, _timing("shuffles", started)))
+
+    def _announce_window(self, index: int, total: int, window: Window) -> None:
+        self.on_event(
+            StageProgress(
+                stage="stage2",
+                done=index,
+                total=total,
+                message=f"reading places {window.start + 1} to {window.end}",
+                window=window,
+            )
+        )
 
     def _add_reading(self, reading: WindowReading, order: tuple[str, ...]) -> None:
         self.add(readings=(*self.trace.readings, reading), final_order=order, final_source="stage2")
@@ -283,8 +295,10 @@ class _Run:
 
     def _settle_order(self) -> None:
         """Applies the wanted final order; stage 2's own permutations stay in the readings."""
-        profile = self.student.profile
-        final = self.settings.final or profile.final
+        profile, final = self.student.profile, self.final
+        if final == "agreed":
+            order = settle_agreement(self.trace.stage2_order, self.trace.shuffled)
+            self.add(final_order=order, final_source="agreed")
         if final == "stage1" and self.trace.stage1:
             self.add(final_order=self.trace.stage1_order, final_source="stage1")
         if final == "blend" and self.trace.stage1:
@@ -299,7 +313,7 @@ class _Run:
             self.add(final_order=order, final_source="blend")
 
 
-def _timing(stage: Literal["stage1", "stage2"], started: float) -> StageTiming:
+def _timing(stage: Literal["stage1", "stage2", "shuffles"], started: float) -> StageTiming:
     return StageTiming(stage=stage, seconds=time.perf_counter() - started)
 
 

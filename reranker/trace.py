@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from reranker.errors import TraceError
-from reranker.ordering import apply_readings
+from reranker.ordering import MAX_SHUFFLED, MAX_SHUFFLES, apply_readings, settle_agreement
 from reranker.types import RankingTrace, WindowReading
 
 MAX_TRACE_BYTES = 64 * 1024 * 1024
@@ -103,7 +103,7 @@ def _list_numbers(trace: RankingTrace) -> Iterator[float]:
         yield score.score
         yield from (sentence.score for sentence in score.sentences)
     yield from (timing.seconds for timing in trace.timings)
-    yield from (reading.seconds for reading in trace.readings)
+    yield from (reading.seconds for reading in (*trace.readings, *trace.shuffled))
 
 
 def _check_order(trace: RankingTrace, where: str) -> None:
@@ -120,10 +120,36 @@ def _check_order(trace: RankingTrace, where: str) -> None:
             )
         order = apply_readings(order, [reading])
     orders["stage2"] = order
+    _check_shuffled(trace, where)
+    if trace.shuffled:
+        orders["agreed"] = settle_agreement(order, trace.shuffled)
+    elif trace.final_source == "agreed":
+        raise TraceError(
+            f"{where}: expected the shuffled readings an agreed order comes from, got none; {_MEND}"
+        )
     if orders.get(trace.final_source, trace.final_order) != trace.final_order:
         raise TraceError(
             f"{where}: expected final_order to be the order of {trace.final_source!r}, which the "
             f"trace's own scores and permutations give, got another; {_MEND}"
+        )
+
+
+def _check_shuffled(trace: RankingTrace, where: str) -> None:
+    """Readings of one list of hits, few and short enough to be agreed on in a moment."""
+    shuffled = trace.shuffled
+    hits = set(trace.bm25_order)
+    read = sorted(shuffled[0].shown) if shuffled else []
+    orders = [order for reading in shuffled for order in (reading.shown, reading.given)]
+    if len(shuffled) > MAX_SHUFFLES or len(read) > MAX_SHUFFLED:
+        raise TraceError(
+            f"{where}: expected at most {MAX_SHUFFLES} shuffled readings of {MAX_SHUFFLED:,} "
+            f"passages, got more; {_MEND}"
+        )
+    if len(set(read)) != len(read) or not set(read) <= hits:
+        raise TraceError(f"{where}: expected shuffled readings of the hits; {_MEND}")
+    if any(sorted(order) != read for order in orders):
+        raise TraceError(
+            f"{where}: expected every shuffled reading to hold the same hits once; {_MEND}"
         )
 
 

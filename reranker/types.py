@@ -17,7 +17,7 @@ VERDICTS: tuple[Verdict, ...] = ("answers", "partial", "related", "off_topic")
 Quantization = Literal["nf4", "fp4", "int8", "bf16", "fp32"]
 TrainingQuantization = Literal["nf4", "bf16", "fp32"]
 Mode = Literal["reason_first", "rank_first"]
-FinalOrder = Literal["stage2", "blend", "stage1"]
+FinalOrder = Literal["stage2", "blend", "stage1", "agreed"]
 DefectKind = Literal[
     "wrong_format", "repetition", "missing", "out_of_range", "quote_not_found", "no_justification"
 ]
@@ -170,12 +170,21 @@ class WindowReading:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShuffledReading:
+    """The order stage 2 made of a shuffled list: doc_ids as `shown` and as `given` back."""
+
+    shown: tuple[str, ...]
+    given: tuple[str, ...]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RankSettings:
     """Everything a person may choose about one ranking; None takes the profile's value.
 
     depth: candidates ranked by stage 1; stage2_depth: how many of the best of these stage 2
     reads (None: all). window_size, stride: 0 is taken for None; a stride of None is never larger
-    than the window.
+    than the window. shuffles: further readings of shuffled lists where final is "agreed".
     """
 
     depth: int = 20
@@ -187,6 +196,7 @@ class RankSettings:
     stride: int | None = None
     grounding: bool = True
     seed: int = 0
+    shuffles: int = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,9 +215,9 @@ class StudentInfo:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageTiming:
-    """Wall-clock seconds one stage took."""
+    """Wall-clock seconds one stage took; "shuffles" are stage 2's readings of shuffled lists."""
 
-    stage: Literal["bm25", "stage1", "stage2"]
+    stage: Literal["bm25", "stage1", "stage2", "shuffles"]
     seconds: float
 
 
@@ -243,7 +253,8 @@ class RankingTrace:
     stage1: tuple[PassageScore, ...] = ()
     readings: tuple[WindowReading, ...] = ()
     final_order: tuple[str, ...] = ()
-    final_source: Literal["bm25", "stage1", "stage2", "blend"] = "bm25"
+    final_source: Literal["bm25", "stage1", "stage2", "blend", "agreed"] = "bm25"
+    shuffled: tuple[ShuffledReading, ...] = ()
     timings: tuple[StageTiming, ...] = ()
     complete: bool = False
     error: str = ""
@@ -321,7 +332,7 @@ class StageProgress:
     `window`: what stage 2 is about to read, positions in the order the last trace had.
     """
 
-    stage: Literal["bm25", "load", "stage1", "stage2"]
+    stage: Literal["bm25", "load", "stage1", "stage2", "shuffles"]
     done: int
     total: int
     message: str = ""

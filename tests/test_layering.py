@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "windows",
     ),
     ("student", "stage1", "stage2", "jobs", "examples", "annotation"),
+    ("reading",),
     ("pipeline", "training"),
     ("systems", "explain"),
     (

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+import random
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reranker.ordering import apply_readings, blend_orders
-from reranker.types import Window, WindowReading
+from reranker.errors import InputError
+from reranker.ordering import (
+    MAX_SHUFFLED,
+    agree_on_order,
+    apply_readings,
+    blend_orders,
+    check_shuffles,
+    settle_agreement,
+    shuffle_orders,
+)
+from reranker.types import ShuffledReading, Window, WindowReading
 
 
 def read(start: int, doc_ids: str, permutation: tuple[int, ...]) -> WindowReading:
@@ -124,3 +134,33 @@ def test_few_passages_are_no_special_case() -> None:
     assert blend_orders((), (), {}, {}, bm25_weight=0.3, stage2_weight=0.5) == ()
     one = blend_orders(("a",), ("a",), {"a": 1.0}, {"a": 1.0}, bm25_weight=0.3, stage2_weight=1.0)
     assert one == ("a",)
+
+
+def test_the_agreed_order_is_the_majority_s() -> None:
+    orders = [("a", "b", "c"), ("a", "b", "c"), ("c", "b", "a")]
+    assert agree_on_order(orders, ("c", "b", "a")) == ("a", "b", "c")
+    # Borda alone says b, a: neighbours are then swapped until no majority objects.
+    split = [("a", "b", "c", "d")] * 3 + [("b", "c", "d", "a")] * 2
+    assert agree_on_order(split, ("d", "c", "b", "a"))[0] == "a"
+    rng = random.Random(1)
+    noisy = [tuple(sorted("abcdef", key=lambda d: ord(d) + rng.gauss(0, 1.0))) for _ in range(41)]
+    assert agree_on_order(noisy, "fedcba") == tuple("abcdef")
+
+
+@given(st.lists(st.permutations("abcde"), min_size=1, max_size=7))
+def test_no_majority_objects_to_two_neighbours(orders: list[list[str]]) -> None:
+    agreed = agree_on_order(orders, "abcde")
+    assert sorted(agreed) == list("abcde")
+    for above, below in zip(agreed, agreed[1:], strict=False):
+        against = sum(order.index(below) < order.index(above) for order in orders)
+        assert 2 * against <= len(orders)
+
+
+def test_an_agreed_order_keeps_what_nobody_read_again_at_the_end() -> None:
+    shuffled = [ShuffledReading(shown=tuple("ab"), given=tuple("ba"))] * 2
+    assert settle_agreement("acb", shuffled) == tuple("bac")
+    assert shuffle_orders("abc", 3, 7) == shuffle_orders("abc", 5, 7)[:3]
+    assert shuffle_orders("abcdef", 1, 7) != shuffle_orders("abcdef", 1, 8)
+    for shuffles, passages in ((1, 5), (51, 5), (8, MAX_SHUFFLED + 1)):
+        with pytest.raises(InputError, match="expected"):
+            check_shuffles(shuffles, passages)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reranker.errors import CancelledError, InputError, StudentError
+from reranker.ordering import settle_agreement, shuffle_orders
 from reranker.pipeline import RankRequest, mark_failed, rank, stream_rank
 from reranker.student.student import Student, load_student
 from reranker.trace import compare_traces, dump_trace, read_trace
@@ -155,7 +156,7 @@ def test_each_choice_of_stages(student: Student, stages: str) -> None:
         assert trace.final_order == trace.bm25_order and trace.stage2_changes == 0
 
 
-@pytest.mark.parametrize("final", ["stage2", "blend", "stage1"])
+@pytest.mark.parametrize("final", ["stage2", "blend", "stage1", "agreed"])
 def test_final_orders_keep_the_evidence(chat_student: Student, final: str) -> None:
     trace = rank(chat_student, make_request(), settings(final=final))
     assert trace.final_source == final
@@ -163,6 +164,11 @@ def test_final_orders_keep_the_evidence(chat_student: Student, final: str) -> No
     assert len(trace.readings) == 2  # the permutations stay, whatever the order
     if final == "stage1":
         assert trace.final_order == trace.stage1_order and trace.stage2_changes == 0
+    if final == "agreed":
+        orders = [reading.shown for reading in trace.shuffled]
+        assert orders == shuffle_orders(trace.stage1_order, 8, 0)
+        assert trace.final_order == settle_agreement(trace.stage2_order, trace.shuffled)
+        assert [t.stage for t in trace.timings][-1] == "shuffles"
     hits = trace.ranked_hits()
     assert [hit.rank for hit in hits] == list(range(1, DEPTH + 1))
     assert all(hit.justification and hit.score is not None for hit in hits)
@@ -296,3 +302,27 @@ def test_two_rankings_on_one_student_do_not_mix(chat_student: Student) -> None:
     for number, trace in traces.items():
         assert trace.final_order == expected[number % 2].final_order
         assert texts_of(trace) == texts_of(expected[number % 2])
+
+
+def test_shuffles_are_told_and_what_was_read_stays_when_stopped(chat_student: Student) -> None:
+    traces: list[RankingTrace] = []
+    told: list[StageProgress] = []
+
+    def watch(event: RankEvent) -> None:
+        if isinstance(event, TraceUpdate):
+            traces.append(event.trace)
+        if isinstance(event, StageProgress) and event.stage == "shuffles":
+            told.append(event)
+
+    def stop() -> bool:
+        return bool(traces and traces[-1].shuffled)
+
+    asked = settings(final="agreed", shuffles=3, depth=3)
+    with pytest.raises(CancelledError):
+        rank(chat_student, make_request(), asked, on_event=watch, cancelled=stop)
+    assert len(traces[-1].shuffled) == 1 and traces[-1].final_source == "stage2"
+    assert [(event.done, event.total) for event in told] == [(0, 3), (1, 3)]
+    assert "s left" in told[0].message
+    assert read_trace(dump_trace(traces[-1])) == traces[-1]
+    with pytest.raises(InputError, match="2 to 50 shuffles"):
+        rank(chat_student, make_request(), settings(final="agreed", shuffles=1))

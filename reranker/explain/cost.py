@@ -18,23 +18,25 @@ READING_SECONDS = 2.5
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
     """scorings: texts stage 1 scores. readings: times stage 2 reads the list. steps: how many
-    of these the analysis tells one by one."""
+    scorings, readings and rankings the analysis tells one by one."""
 
     scorings: int
     readings: int
     seconds: float
-
-    @property
-    def steps(self) -> int:
-        return self.scorings + self.readings
+    steps: int
 
 
-def estimate_cost(trace: RankingTrace, *, scorings: int = 0, readings: int = 0) -> Cost:
-    """seconds: at the pace of the trace itself."""
+def estimate_cost(
+    trace: RankingTrace, *, scorings: int = 0, readings: int = 0, rankings: int = 0
+) -> Cost:
+    """seconds: at the pace of the trace itself. rankings: whole ones by stage 2, each of which
+    reads the list as often as the trace's own did."""
+    steps = scorings + readings + rankings
+    readings += rankings * (1 + len(trace.shuffled))
     taken: dict[str, float] = {}
     for timing in trace.timings:
         taken[timing.stage] = taken.get(timing.stage, 0.0) + timing.seconds
     scoring = taken.get("stage1", 0.0) / max(1, len(trace.stage1)) or SCORING_SECONDS
     reading = taken.get("stage2", 0.0) if trace.readings else 0.0
     seconds = scorings * scoring + readings * (reading or READING_SECONDS)
-    return Cost(scorings=scorings, readings=readings, seconds=seconds)
+    return Cost(scorings=scorings, readings=readings, seconds=seconds, steps=steps)

@@ -78,7 +78,7 @@ class Counterfactual:
 def estimate_edit(trace: RankingTrace, request: EditRequest) -> Cost:
     """One ranking; with the query changed every passage is compared anew."""
     reads = int(trace.settings.stages in ("2", "both"))
-    return estimate_cost(trace, scorings=len(trace.hits), readings=reads)
+    return estimate_cost(trace, scorings=len(trace.hits), rankings=reads)
 
 
 def try_edit(bench: Workbench, request: EditRequest) -> Counterfactual:

@@ -122,7 +122,7 @@ def estimate_faithfulness(trace: RankingTrace, request: FaithfulnessRequest) -> 
     """Two texts for every cited passage, and two for each random run."""
     cited = sum(bool(note.evidence) for note in trace.justifications.values())
     scorings = cited * 2 * (1 + request.random_spans) + len(trace.hits)
-    return estimate_cost(trace, scorings=scorings, readings=2 * min(request.reread, cited))
+    return estimate_cost(trace, scorings=scorings, rankings=2 * min(request.reread, cited))
 
 
 def check_faithfulness(bench: Workbench, request: FaithfulnessRequest) -> FaithfulnessReport:

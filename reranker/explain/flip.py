@@ -57,7 +57,7 @@ def estimate_flip(trace: RankingTrace, request: FlipRequest) -> Cost:
     reads = request.max_readings if request.stage == "final" else 0
     order = _order(trace, request.stage)
     words = len(find_words(find_passage(trace, order[0]).text)) if order else 0
-    return estimate_cost(trace, scorings=min(request.max_scorings, 4 * words + 2), readings=reads)
+    return estimate_cost(trace, scorings=min(request.max_scorings, 4 * words + 2), rankings=reads)
 
 
 def find_flip(bench: Workbench, request: FlipRequest) -> Flip:

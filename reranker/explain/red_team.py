@@ -94,7 +94,7 @@ def estimate_red_team(trace: RankingTrace, request: RedTeamRequest) -> Cost:
     runs = len(request.defences) * (attacks + 1)
     reads = runs if request.stage2 and trace.settings.stages in ("2", "both") else 0
     scorings = len(request.defences) * (len(trace.hits) + attacks)
-    return estimate_cost(trace, scorings=scorings, readings=reads)
+    return estimate_cost(trace, scorings=scorings, rankings=reads)
 
 
 def try_attacks(bench: Workbench, request: RedTeamRequest) -> RedTeam:

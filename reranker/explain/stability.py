@@ -2,31 +2,29 @@
 
 Takes a workbench, returns a `Stability`: the ranks every passage got over shuffled readings, how
 they follow the place a passage was shown at, how often pairs agree, and the order all readings
-agree on best (permutation self-consistency, Tang et al., arXiv 2310.07712). Stage 1 scores each
+agree on best, which can be adopted as the ranking's own. Stage 1 scores each
 passage alone, so only stage 2 is shuffled; its scores stay. Draws nothing.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import mean
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from reranker.errors import InputError
 from reranker.explain.cost import Cost, estimate_cost
 from reranker.explain.shares import measure_rho
-from reranker.types import PassageScore, RankingTrace
+from reranker.ordering import agree_on_order, check_shuffles, settle_agreement, shuffle_orders
+from reranker.types import RankingTrace, ShuffledReading, StageTiming
 
 if TYPE_CHECKING:
     from reranker.explain.workbench import Workbench
 
 Order = tuple[str, ...]
-MAX_SHUFFLES = 50
+MAX_SEEDS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +68,8 @@ class Stability:
     often two readings order two passages alike, 0.5 by chance. same_top: share of readings with
     the ranking's first passage first. seeds_agree: None for one seed, else whether every seed gave
     the same order. agreed: permutation self-consistency; `agreed_readings` readings went into it,
-    `seconds` is what they took."""
+    `seconds` is what they took. readings: all of them. remade: whether the ranking had to be made
+    again first, because it was another student's or had not finished."""
 
     spreads: tuple[RankSpread, ...]
     places: tuple[PlaceEffect, ...]
@@ -81,6 +80,8 @@ class Stability:
     agreed: Order
     agreed_readings: int
     seconds: float
+    readings: tuple[ShuffledReading, ...] = ()
+    remade: bool = False
 
 
 def estimate_stability(trace: RankingTrace, request: StabilityRequest) -> Cost:
@@ -89,73 +90,95 @@ def estimate_stability(trace: RankingTrace, request: StabilityRequest) -> Cost:
 
 def measure_stability(bench: Workbench, request: StabilityRequest) -> Stability:
     """Raises InputError for a ranking without stage 2 or an unusable number of shuffles."""
-    if not 2 <= request.shuffles <= MAX_SHUFFLES or not 1 <= request.seeds <= 10:
+    check_shuffles(request.shuffles, len(bench.trace.hits))
+    if not 1 <= request.seeds <= MAX_SEEDS:
         raise InputError(
-            f"expected 2 to {MAX_SHUFFLES} shuffles and 1 to 10 seeds, got {request.shuffles} and "
-            f"{request.seeds}; choose numbers in between"
+            f"expected 1 to {MAX_SEEDS} seeds, got {request.seeds}; choose a number in between"
         )
-    base, _ = bench.baseline()
+    base, remade = bench.baseline()
     if not base.readings:
         raise InputError(
             "expected a ranking that stage 2 has read, got one without it; stage 1 scores each "
             "passage alone and does not see the list's order"
         )
-    depth = max(reading.window.end for reading in base.readings)
-    scores = base.stage1 or _rank_as_score(base)
-    start = (base.stage1_order or base.bm25_order)[:depth]
-    seconds = 0.0
+    start = _begin(base)
+    first_seed = base.settings.seed
 
-    def read(order: Order, seed: int) -> Order:
-        nonlocal seconds
-        found, readings = bench.read_order(order, scores, seed=seed)
-        seconds += sum(reading.seconds for reading in readings)
+    def read(shown: Order, seed: int) -> ShuffledReading:
+        found = bench.read_shuffled(base, shown, seed=first_seed + seed)
         bench.tell("reading a shuffled list")
         return found
 
-    shown, given, agree = gather_readings(start, request, read)
+    readings, agree = gather_readings(start, request, read)
     final = [doc_id for doc_id in base.stage2_order if doc_id in set(start)]
-    return summarize_readings(final, shown, given, seeds_agree=agree, seconds=seconds)
+    return summarize_readings(final, readings, seeds_agree=agree, remade=remade)
 
 
-def _rank_as_score(trace: RankingTrace) -> tuple[PassageScore, ...]:
-    """Without stage 1, the first stage's order stands in as strength."""
-    return tuple(
-        PassageScore(doc_id=hit.passage.doc_id, score=-float(hit.rank), passage_tokens=0)
-        for hit in trace.hits
+def adopt_agreement(trace: RankingTrace, found: Stability) -> RankingTrace:
+    """The ranking in the order its shuffled readings agree on: what ranking it again with
+    final="agreed" and as many shuffles gives. Everything it recorded before stays.
+
+    Raises InputError where the readings are not those such a ranking would make.
+    """
+    shown = [reading.shown for reading in found.readings]
+    shuffles = len(shown)
+    settings = replace(trace.settings, final="agreed", shuffles=shuffles)
+    if found.remade:
+        raise InputError(
+            "expected readings by the student that made this ranking, got another's; rank its "
+            "query again and shuffle that"
+        )
+    if not shown or shown != shuffle_orders(_begin(trace), shuffles, settings.seed):
+        raise InputError(
+            f"expected one reading of every shuffle by the ranking's own seed ({settings.seed}), "
+            "got others; shuffle again with one decoding seed"
+        )
+    return trace.with_stage(
+        settings=settings,
+        shuffled=found.readings,
+        final_order=settle_agreement(trace.stage2_order, found.readings),
+        final_source="agreed",
+        timings=(
+            *(timing for timing in trace.timings if timing.stage != "shuffles"),
+            StageTiming(stage="shuffles", seconds=found.seconds),
+        ),
     )
 
 
+def _begin(trace: RankingTrace) -> Order:
+    """What stage 2 read, in the order it stood in before."""
+    depth = max((reading.window.end for reading in trace.readings), default=0)
+    return (trace.stage1_order or trace.bm25_order)[:depth]
+
+
 def gather_readings(
-    start: Sequence[str], request: StabilityRequest, read: Callable[[Order, int], Order]
-) -> tuple[list[Order], list[Order], bool | None]:
-    """Orders shown, orders given back, and whether the seeds agreed. read: (order, seed) ->
-    the order that is made of it."""
-    rng = random.Random(request.seed)
-    shown: list[Order] = []
-    given: list[Order] = []
+    start: Sequence[str],
+    request: StabilityRequest,
+    read: Callable[[Order, int], ShuffledReading],
+) -> tuple[tuple[ShuffledReading, ...], bool | None]:
+    """The readings, and whether the seeds agreed (None for one). read: (order, seed) -> what is
+    made of it."""
+    readings: list[ShuffledReading] = []
     agree = True
-    for _ in range(request.shuffles):
-        order = tuple(rng.sample(list(start), len(start)))
+    for order in shuffle_orders(start, request.shuffles, request.seed):
         found = [read(order, seed) for seed in range(request.seeds)]
-        agree = agree and len(set(found)) == 1
-        shown += [order] * len(found)
-        given += found
-    return shown, given, agree if request.seeds > 1 else None
+        agree = agree and len({reading.given for reading in found}) == 1
+        readings += found
+    return tuple(readings), agree if request.seeds > 1 else None
 
 
 def summarize_readings(
     final: Sequence[str],
-    shown: Sequence[Order],
-    given: Sequence[Order],
+    readings: Sequence[ShuffledReading],
     *,
     seeds_agree: bool | None = None,
-    seconds: float = 0.0,
+    remade: bool = False,
 ) -> Stability:
-    """Statistics of readings. final: the order that is questioned; shown and given run in
-    parallel, all over the same doc_ids."""
+    """Statistics of readings. final: the order that is questioned, over the same doc_ids."""
+    given = [reading.given for reading in readings]
     ranks = {doc_id: tuple(order.index(doc_id) + 1 for order in given) for doc_id in final}
     agreed = agree_on_order(given, final)
-    places, bias = _measure_places(shown, ranks)
+    places, bias = _measure_places([reading.shown for reading in readings], ranks)
     return Stability(
         spreads=tuple(
             RankSpread(
@@ -176,7 +199,9 @@ def summarize_readings(
         seeds_agree=seeds_agree,
         agreed=agreed,
         agreed_readings=len(given),
-        seconds=seconds,
+        seconds=sum(reading.seconds for reading in readings),
+        readings=tuple(readings),
+        remade=remade,
     )
 
 
@@ -211,25 +236,3 @@ def _measure_pairs(ranks: Mapping[str, Sequence[int]]) -> float:
         alike = above * (above - 1) + (count - above) * (count - above - 1)
         shares.append(alike / (count * (count - 1)) if count > 1 else 1.0)
     return mean(shares) if shares else 1.0
-
-
-def agree_on_order(orders: Sequence[Order], ties: Sequence[str]) -> Order:
-    """The order that disagrees least with all given ones, found by Borda counts and then by
-    swapping neighbours for as long as a majority wants it (locally Kemeny optimal, Dwork et al.
-    2001). ties: the order that decides where counts are equal."""
-    totals = {doc_id: sum(order.index(doc_id) for order in orders) for doc_id in ties}
-    agreed = sorted(ties, key=lambda doc_id: totals[doc_id])
-    places = [{doc_id: place for place, doc_id in enumerate(order)} for order in orders]
-    wins = np.array(
-        [[sum(p[b] < p[a] for p in places) for b in agreed] for a in agreed], dtype=np.int64
-    )
-    order = list(range(len(agreed)))
-    swapped = True
-    while swapped:
-        swapped = False
-        for here in range(len(order) - 1):
-            above, below = order[here], order[here + 1]
-            if 2 * wins[above][below] > len(orders):
-                order[here], order[here + 1] = below, above
-                swapped = True
-    return tuple(agreed[place] for place in order)

@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from reranker.errors import CancelledError, InputError
-from reranker.ordering import apply_readings
 from reranker.pipeline import RankRequest, rank
+from reranker.reading import read_shuffled
 from reranker.stage1.ablation import Ablation, Kept, occlude, share_out
 from reranker.stage1.attribution import TokenShares, share_score
 from reranker.stage1.biencoder import BiEncoderScorer
-from reranker.stage2.reader import WindowView
 from reranker.student.student import STAGE1, STAGE2, Student
 from reranker.types import (
     Cancelled,
@@ -27,9 +26,8 @@ from reranker.types import (
     Query,
     RankingTrace,
     RankSettings,
-    WindowReading,
+    ShuffledReading,
 )
-from reranker.windows import plan_windows
 
 OnProgress = Callable[[int, int, str], None]
 
@@ -119,50 +117,16 @@ class Workbench:
             return self.trace, False
         return self.rank(), True
 
-    def read_order(
-        self, order: Sequence[str], scores: Sequence[PassageScore], *, seed: int = 0
-    ) -> tuple[tuple[str, ...], tuple[WindowReading, ...]]:
-        """Stage 2 alone over passages that stand in `order`, with stage 1's scores as they are:
-        the order it makes of them, and what it wrote."""
-        student, settings = self.student, self.trace.settings
-        profile = student.profile.stage2
-        if profile is None:
-            raise InputError(
-                f"expected a student with a stage 2, got {student.profile.name!r}; rank with one"
-            )
-        size = settings.window_size or profile.window_size
-        windows = plan_windows(
-            len(order), size, settings.stride or min(profile.stride, settings.window_size or size)
-        )
-        known = {score.doc_id: score for score in scores}
-        passages = self.passages
-        current = tuple(order)
-        readings: list[WindowReading] = []
-        with student.lock:
-            reader = student.reader
-            student.activate(STAGE2)
-            student.seed(seed)
-            for index, window in enumerate(windows):
-                self.check()
-                inside = current[window.start : window.end]
-                view = WindowView(
-                    index=index,
-                    window=window,
-                    query=self.trace.query.text,
-                    passages=tuple(passages[doc_id] for doc_id in inside),
-                    scores=tuple(known[doc_id] for doc_id in inside),
-                    ranks=tuple(range(window.start + 1, window.end + 1)),
-                )
-                reading = reader.read(
-                    view,
-                    mode=settings.mode,
-                    grounding=settings.grounding,
-                    on_delta=lambda delta: None,
-                    cancelled=self._cancelled,
-                )
-                readings.append(reading)
-                current = apply_readings(current, [reading])
-        return current, tuple(readings)
+    def read_shuffled(
+        self, base: RankingTrace, shown: Sequence[str], *, seed: int
+    ) -> ShuffledReading:
+        """Stage 2 alone over passages of `base` that stand in `shown`, with stage 1's scores as
+        they are. seed: of its decoding."""
+        self.check()
+        with self.student.lock:
+            self.student.reader  # noqa: B018 - loads stage 2, or raises where there is none
+            self.student.activate(STAGE2)
+            return read_shuffled(self.student, base, shown, seed=seed, cancelled=self._cancelled)
 
     def share_tokens(self, passage: Passage, *, steps: int) -> TokenShares:
         """Every token's part in a score. Raises InputError where stage 1 is no bi-encoder."""

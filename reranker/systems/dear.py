@@ -85,7 +85,7 @@ class DearSystem:
     def rank(self, query: Query, hits: Sequence[Hit], *, cancelled: Cancelled) -> SystemRanking:
         """The form's order; seconds are those of the stages it needs."""
         trace = self.source.find_trace(self.form, query, hits, cancelled)
-        stages = {"stage1"} if self.form == "stage1" else {"stage1", "stage2"}
+        stages = {"stage1"} if self.form == "stage1" else {"stage1", "stage2", "shuffles"}
         uses_stage2 = self.form != "stage1"
         return SystemRanking(
             ranking=self._order(trace),
