@@ -75,7 +75,7 @@ def find_address(trace: RankingTrace, library: Library) -> Address:
     settings = trace.settings
     hidden = {
         name: value
-        for name in ("stage2_depth", "seed", "shuffles")
+        for name in ("stage2_depth", "seed", "shuffles", "guard")
         if (value := getattr(settings, name)) != getattr(_BEGIN, name)
     }
     sizes = (settings.window_size, settings.stride)

@@ -27,6 +27,7 @@ def list_settings(trace: RankingTrace) -> tuple[tuple[str, str], ...]:
         ("Final order", finals.get(settings.final or "", "as the student's profile says")),
         ("Window", window.replace("None", "the profile's") if own_window else ""),
         ("Quotes", "grounded while decoding" if settings.grounding else "checked afterwards"),
+        ("Marks in passages", "" if settings.guard else "not neutralised"),
         ("Seed", str(settings.seed)),
     )
 

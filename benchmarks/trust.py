@@ -30,7 +30,7 @@ from benchmarks.trust_tables import (
     tabulate_stability,
     write_verdict,
 )
-from reranker.config import DEFAULT_STUDENT
+from reranker.config import DEFAULT_STUDENT, Profile
 from reranker.explain.faithfulness import FaithfulnessReport, FaithfulnessRequest
 from reranker.explain.parity import Parity, measure_parity
 from reranker.explain.red_team import RedTeam, RedTeamRequest
@@ -57,6 +57,7 @@ class Found:
     stabilities: dict[str, Stability]
     teams: tuple[RedTeam, ...]
     parity: Parity | None
+    profile: Profile
 
 
 def measure_set(
@@ -81,7 +82,9 @@ def measure_set(
             assert isinstance(steady, Stability)
             stabilities[query_id] = steady
         if "attacks" in parts and number <= attacked:
-            asked = RedTeamRequest(doc_id=trace.final_order[-1], defences=("served", "drop"))
+            asked = RedTeamRequest(
+                doc_id=trace.final_order[-1], defences=("open", "served", "drop")
+            )
             team = analyse(student, trace, asked)
             assert isinstance(team, RedTeam)
             teams.append(team)
@@ -93,6 +96,7 @@ def measure_set(
         stabilities=stabilities,
         teams=tuple(teams),
         parity=_measure_parity(student, queries) if "parity" in parts else None,
+        profile=student.profile,
     )
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from reranker.evaluation.statistics import Interval, bootstrap_mean
 from reranker.explain.attacks import ATTACKS, CONTROL, DEFENCES
 from reranker.explain.benefit import (
-    SIGNAL_WORDS,
     QueryBenefit,
     choose_rule,
     judge_benefit,
@@ -144,7 +143,8 @@ def tabulate_parity(found: Sequence[Found]) -> list[str]:
 
 def list_benefits(one: Found) -> tuple[QueryBenefit, ...]:
     instability = {q: 1 - s.pairwise for q, s in one.stabilities.items()}
-    return judge_benefit(list(one.traces.values()), one.queries.qrels, instability)
+    traces = list(one.traces.values())
+    return judge_benefit(traces, one.queries.qrels, one.profile, instability)
 
 
 def tabulate_benefit(found: Sequence[Found]) -> list[str]:
@@ -167,17 +167,14 @@ def _report_rules(found: Sequence[Found]) -> list[str]:
     for chosen, reported in ((a, b) for a in found for b in found if a is not b):
         report = report_rule(choose_rule(list_benefits(chosen)), list_benefits(reported))
         rule = report.rule
-        words = SIGNAL_WORDS[rule.signal]
-        if rule.signal not in ("never", "always"):
-            words += f" above {rule.threshold:.3f}"
         rows.append(
-            f"| {chosen.queries.name} | {reported.queries.name} | {words} | "
+            f"| {chosen.queries.name} | {reported.queries.name} | {rule.describe()} | "
             f"{report.fallback:.0%} | {show(report.against_stage1, '+.4f')} | "
             f"{show(report.against_stage2, '+.4f')} |"
         )
-    columns = ("chosen on", "reported on", "falls back to stage 1 where", "falls back",
+    columns = ("chosen on", "reported on", "falls back", "share of queries",
                "against stage 1", "against stage 2")  # fmt: skip
-    return _table("A rule that falls back to stage 1", columns, rows)
+    return _table("A rule that falls back to stage 1 or to a blend", columns, rows)
 
 
 def write_verdict(found: Sequence[Found]) -> list[str]:

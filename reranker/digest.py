@@ -161,10 +161,10 @@ def find_answer_kinds(sentence: str) -> tuple[AnswerKind, ...]:
     return tuple(kind for kind, pattern in _SHOWN if pattern.search(sentence))
 
 
-def find_cue(text: str, sentence: str) -> Cue:
+def find_cue(text: str, sentence: str, *, guard: bool = True) -> Cue:
     """What warns against taking a passage at its word: an instruction anywhere in it, an
-    outdated belief or a negation in its best sentence."""
-    if INSTRUCTION.search(text):
+    outdated belief or a negation in its best sentence. guard: whether instructions are told."""
+    if guard and INSTRUCTION.search(text):
         return "instruction"
     if _PAST_BELIEF.search(sentence):
         return "past belief"
@@ -176,10 +176,13 @@ def digest_window(
     passages: Sequence[Passage],
     scores: Sequence[PassageScore],
     ranks: Sequence[int],
+    *,
+    guard: bool = True,
 ) -> tuple[Digest, ...]:
     """One digest per passage, in window order.
 
-    passages, scores and ranks run in parallel; ranks are 1-based places in the whole list.
+    passages, scores and ranks run in parallel; ranks are 1-based places in the whole list. guard:
+    whether passages that read like instructions are pointed out.
     """
     terms = _query_terms(query)
     asks = classify_question(query)
@@ -200,7 +203,7 @@ def digest_window(
                 shows=find_answer_kinds(best),
                 covers=tuple(t.surface for t in terms if t.stem in stems[position]),
                 lacks=tuple(t.surface for t in terms if t.stem not in stems[position]),
-                cue=find_cue(passage.text, best),
+                cue=find_cue(passage.text, best, guard=guard),
                 repeats=repeats[position],
                 sentences=sentences,
             )

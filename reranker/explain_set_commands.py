@@ -83,7 +83,7 @@ def run_benefit(options: argparse.Namespace) -> int:
         for number, request in enumerate(requests, start=1):
             traces.append(rank(student, request, RankSettings(depth=options.depth, final="stage2")))
             say(f"{corpus}: {number}/{len(requests)}")
-        sets.append(judge_benefit(traces, qrels))
+        sets.append(judge_benefit(traces, qrels, student.profile))
     chosen, reported = sets if len(sets) == 2 else (sets[0][::2], sets[0][1::2])
     rows = tuple(
         (k.asks or "all", k.queries, k.helped, k.harmed, k.delta.estimate, k.delta.low,
@@ -94,7 +94,7 @@ def run_benefit(options: argparse.Namespace) -> int:
     write_table(sys.stdout, ResultTable(columns=columns, rows=rows), "\t")
     report = report_rule(choose_rule(chosen), reported)
     say(
-        f"rule {report.rule.signal} > {report.rule.threshold:.3f}: falls back on "
+        f"rule: {report.rule.describe()}; falls back on "
         f"{report.fallback:.0%}, nDCG@10 {report.ndcg.estimate:.4f}, against stage 1 "
         f"{report.against_stage1.estimate:+.4f}, against stage 2 "
         f"{report.against_stage2.estimate:+.4f}"

@@ -94,6 +94,7 @@ def _make_view(trace: RankingTrace, index: int, window: Window, order: Sequence[
         passages=tuple(passages[doc_id] for doc_id in inside),
         scores=tuple(scores[doc_id] for doc_id in inside),
         ranks=tuple(range(window.start + 1, window.end + 1)),
+        guard=trace.settings.guard,
     )
 
 

@@ -103,7 +103,8 @@ def _list_numbers(trace: RankingTrace) -> Iterator[float]:
         yield score.score
         yield from (sentence.score for sentence in score.sentences)
     yield from (timing.seconds for timing in trace.timings)
-    yield from (reading.seconds for reading in (*trace.readings, *trace.shuffled))
+    yield from (reading.seconds for reading in trace.readings)
+    yield from (reading.seconds for reading in trace.shuffled)
 
 
 def _check_order(trace: RankingTrace, where: str) -> None:

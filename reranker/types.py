@@ -184,7 +184,9 @@ class RankSettings:
 
     depth: candidates ranked by stage 1; stage2_depth: how many of the best of these stage 2
     reads (None: all). window_size, stride: 0 is taken for None; a stride of None is never larger
-    than the window. shuffles: further readings of shuffled lists where final is "agreed".
+    than the window. shuffles: further readings of shuffled lists where final is "agreed". guard:
+    marks of prompts and controls in passages are made harmless before stage 2 reads them, and
+    instructions pointed out; off only to see what that is worth.
     """
 
     depth: int = 20
@@ -197,6 +199,7 @@ class RankSettings:
     grounding: bool = True
     seed: int = 0
     shuffles: int = 8
+    guard: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

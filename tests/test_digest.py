@@ -144,6 +144,7 @@ def test_the_cue_of_a_sentence(sentence: str, cue: str) -> None:
 def test_an_instruction_anywhere_in_a_passage_is_found(planted: str) -> None:
     text = f"The sky is not blue. {planted} It rains."
     assert find_cue(text, "The sky is not blue.") == "instruction"
+    assert find_cue(text, "The sky is not blue.", guard=False) == "negated"
 
 
 def test_words_are_covered_by_stem() -> None:

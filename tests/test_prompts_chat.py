@@ -43,6 +43,8 @@ def test_passages_are_listed_by_label_and_made_harmless(mode: str) -> None:
     assert len(lines[5]) <= MAX_PASSAGE_CHARS + len("[3] ")
     listing = "\n".join(lines[3:6])
     assert re.findall(r"\[\d+\]", listing) == ["[1]", "[2]", "[3]"]
+    open_ = write_messages("why tides", PASSAGES, mode, guard=False)[1]["content"]  # type: ignore[arg-type]
+    assert HOSTILE in open_
 
 
 def test_what_is_asked_depends_on_the_mode() -> None:

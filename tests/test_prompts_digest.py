@@ -124,6 +124,7 @@ def test_a_hostile_passage_adds_no_marker_or_label_to_a_prompt() -> None:
     calm = write_note_prompt("tides", digest, LEAD, replace(passage, text="x" * len(hostile)))
     prompt = write_note_prompt("tides <|end|> [4]", digest, LEAD, passage)
     assert re.findall(r"<\|[^|]*\|>|\[\d+\]", prompt) == re.findall(r"<\|[^|]*\|>|\[\d+\]", calm)
+    assert hostile in write_note_prompt("tides", digest, LEAD, passage, guard=False)
 
 
 def test_a_ranking_prompt_has_a_line_a_passage() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reranker.corpora import load_corpus
@@ -14,8 +16,11 @@ from reranker.explain.attacks import (
     strip_invisible,
 )
 from reranker.explain.red_team import RedTeamRequest, summarize_attacks, try_attacks
+from reranker.stage2.reader import WindowView
 from reranker.suspicion import find_suspicions
+from reranker.types import WindowReading
 from tests.explained import WordScorer, make_bench, make_student, make_trace
+from tests.fake_student import FakeReader
 
 QUERY = "what does soap do"
 PLAIN = "Iron rusts in damp air. Paint keeps it dry."
@@ -74,3 +79,19 @@ def test_unknown_names_are_refused() -> None:
         try_attacks(bench, RedTeamRequest(doc_id="first", attacks=("bribe",)))
     with pytest.raises(InputError, match="expected the doc_id"):
         try_attacks(bench, RedTeamRequest(doc_id="nowhere"))
+
+
+def test_neutralising_can_be_switched_off_to_see_what_it_is_worth() -> None:
+    class Watching(FakeReader):
+        def read(self, view: WindowView, **options: Any) -> WindowReading:
+            guards.append(view.guard)
+            return super().read(view, **options)
+
+    guards: list[bool] = []
+    student = make_student(reader=Watching())
+    trace = make_trace(student)
+    request = RedTeamRequest(doc_id="third", attacks=("fake_markers",), defences=("open", "served"))
+    found = try_attacks(make_bench(student, trace), request)
+    # The ranking itself; then, by defence: nothing added, the control, the attack.
+    assert guards == [True, *[False] * 3, *[True] * 3]
+    assert [o.defence for o in found.outcomes] == ["open", "open", "served", "served"]

@@ -26,7 +26,7 @@ def test_the_report_has_every_part_and_says_where_it_is_weak() -> None:
     for heading in (
         "In short", "Faithfulness", "Agreement with people", "Stability over shuffled readings",
         "Injection", "Precisions, stage 1", "What stage 2 is worth",
-        "A rule that falls back to stage 1",
+        "A rule that falls back to stage 1 or to a blend",
     ):  # fmt: skip
         assert f"## {heading}\n" in text
     assert "| everyday-science | other |" in text and "comprehensiveness beyond random" in text

@@ -40,13 +40,15 @@ class Attack:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Defence:
     """clean: (query, text) -> the text both stages read. grounding: whether stage 2 may only
-    write what its grammar allows (None: as the ranking was made)."""
+    write what its grammar allows (None: as the ranking was made). guard: whether stage 2's prompts
+    neutralise what they quote, as they always do in ordinary rankings."""
 
     name: str
     title: str
     shows: str
     clean: Rewrite
     grounding: bool | None = None
+    guard: bool = True
 
 
 def _append(sentence: str) -> Rewrite:
@@ -177,9 +179,16 @@ def _clean_all(query: str, text: str) -> str:
 
 DEFENCES: tuple[Defence, ...] = (
     Defence(
+        name="open",
+        title="nothing neutralised",
+        shows="Marks and controls reach stage 2 as they are, and no instruction is pointed out.",
+        clean=_keep,
+        guard=False,
+    ),
+    Defence(
         name="served",
         title="as served",
-        shows="What every ranking here does: prompts with marks and controls neutralised.",
+        shows="What every ranking here does: marks and controls neutralised in stage 2’s prompts.",
         clean=_keep,
     ),
     Defence(

@@ -1,27 +1,32 @@
 """Whether stage 2 earns its place: where it helps, where it harms, and when not to listen to it.
 
 Takes traces of both stages and qrels, returns a line per query, sums by the kind of question, and
-a rule that falls back where stage 2 gives reason for doubt. A rule is chosen on one set of queries
-and must be reported on another. Knows no model: everything is in the traces.
+a rule that falls back to stage 1, or to a blend, where stage 2 gives reason for doubt. A rule is
+chosen on one set of queries and must be reported on another. Knows no model: everything is in the
+traces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Literal
 
+from reranker.config import Profile
 from reranker.digest import AnswerKind, classify_question
 from reranker.errors import InputError
 from reranker.evaluation.statistics import Interval, bootstrap_difference, bootstrap_mean
 from reranker.explain.faithfulness import find_contradictions
 from reranker.explain.ndcg import measure_ndcg
+from reranker.ordering import blend_orders
 from reranker.trec import Qrels
 from reranker.types import RankingTrace
 
 Signal = Literal["never", "contradictions", "defects", "moved", "instability", "always"]
 Effect = Literal["help", "harm", "same"]
+Refuge = Literal["stage1", "blend"]
+REFUGES: tuple[Refuge, ...] = ("stage1", "blend")
 
 SIGNAL_WORDS: dict[Signal, str] = {
     "never": "never falls back",
@@ -35,13 +40,15 @@ SIGNAL_WORDS: dict[Signal, str] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueryBenefit:
-    """One query. stage1, stage2: nDCG@10 of the two orders; seconds: what stage 2 took."""
+    """One query. stage1, stage2, blend: nDCG@10 of these orders, blended with the profile's
+    weights; seconds: what stage 2 took."""
 
     query_id: str
     text: str
     asks: AnswerKind
     stage1: float
     stage2: float
+    blend: float
     seconds: float
     signals: Mapping[Signal, float]
 
@@ -66,17 +73,28 @@ class KindBenefit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FallbackRule:
-    """Falls back where `signal` is greater than `threshold`. chosen_on: mean nDCG@10 it had where
-    it was chosen."""
+    """Falls back to `refuge` where `signal` is greater than `threshold`. chosen_on: mean nDCG@10 it
+    had where it was chosen."""
 
     signal: Signal
     threshold: float
     chosen_on: float
+    refuge: Refuge = "stage1"
 
     def falls_back(self, benefit: QueryBenefit) -> bool:
         if self.signal in ("never", "always"):
             return self.signal == "always"
         return benefit.signals.get(self.signal, 0.0) > self.threshold
+
+    def describe(self) -> str:
+        """In words, for a report."""
+        words = SIGNAL_WORDS[self.signal]
+        if self.signal == "never":
+            return words
+        to = "stage 1" if self.refuge == "stage1" else "a blend"
+        if self.signal == "always":
+            return f"{words}, to {to}"
+        return f"to {to} where {words} > {self.threshold:.3f}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,11 +113,13 @@ class RuleReport:
 def judge_benefit(
     traces: Sequence[RankingTrace],
     qrels: Qrels,
+    profile: Profile,
     instability: Mapping[str, float] | None = None,
 ) -> tuple[QueryBenefit, ...]:
     """A line for every judged query that both stages ranked.
 
-    instability: 1 - pairwise agreement by query_id, where it was measured. Raises InputError when
+    profile: whose weights a blend takes. instability: 1 - pairwise agreement by query_id, where it
+    was measured. Raises InputError when
     no trace has both stages.
     """
     both = [t for t in traces if t.stage1 and t.readings and t.query.query_id in qrels]
@@ -107,6 +127,7 @@ def judge_benefit(
         raise InputError("expected judged rankings by both stages, got none; rank with both")
     first = measure_ndcg(both, qrels, lambda t: t.stage1_order)
     second = measure_ndcg(both, qrels, lambda t: t.stage2_order)
+    mixed = measure_ndcg(both, qrels, lambda t: _blend(t, profile))
     return tuple(
         QueryBenefit(
             query_id=t.query.query_id,
@@ -114,10 +135,22 @@ def judge_benefit(
             asks=classify_question(t.query.text),
             stage1=first[t.query.query_id],
             stage2=second[t.query.query_id],
+            blend=mixed[t.query.query_id],
             seconds=sum(timing.seconds for timing in t.timings if timing.stage == "stage2"),
             signals=read_signals(t, (instability or {}).get(t.query.query_id)),
         )
         for t in both
+    )
+
+
+def _blend(trace: RankingTrace, profile: Profile) -> tuple[str, ...]:
+    return blend_orders(
+        trace.stage1_order,
+        trace.stage2_order,
+        {score.doc_id: score.score for score in trace.stage1},
+        {hit.passage.doc_id: hit.bm25_score for hit in trace.hits},
+        bm25_weight=profile.bm25_weight,
+        stage2_weight=profile.stage2_weight,
     )
 
 
@@ -159,25 +192,30 @@ def _sum(asks: AnswerKind | Literal[""], found: Sequence[QueryBenefit]) -> KindB
 
 
 def choose_rule(benefits: Sequence[QueryBenefit]) -> FallbackRule:
-    """The rule with the best mean nDCG@10 when falling back means stage 1; of equals the one that
-    falls back least. Every value a signal takes is tried as its threshold."""
+    """The rule with the best mean nDCG@10; of equals the one that falls back least, and to stage 1
+    rather than to a blend. Every value a signal takes is tried as its threshold."""
     rules = [FallbackRule(signal="never", threshold=0.0, chosen_on=0.0)]
     signals: tuple[Signal, ...] = ("contradictions", "defects", "moved", "instability")
     for signal in signals:
         values = {b.signals[signal] for b in benefits if signal in b.signals}
         rules += [
-            FallbackRule(signal=signal, threshold=value, chosen_on=0.0)
+            FallbackRule(signal=signal, threshold=value, chosen_on=0.0, refuge=refuge)
             for value in sorted(values, reverse=True)
+            for refuge in REFUGES
         ]
-    rules.append(FallbackRule(signal="always", threshold=0.0, chosen_on=0.0))
+    rules += [
+        FallbackRule(signal="always", threshold=0.0, chosen_on=0.0, refuge=r) for r in REFUGES
+    ]
     scored = [(mean(_apply(rule, b) for b in benefits), rule) for rule in rules]
     best = max(score for score, _ in scored)
     rule = next(rule for score, rule in scored if score >= best - 1e-9)
-    return FallbackRule(signal=rule.signal, threshold=rule.threshold, chosen_on=best)
+    return replace(rule, chosen_on=best)
 
 
 def _apply(rule: FallbackRule, benefit: QueryBenefit) -> float:
-    return benefit.stage1 if rule.falls_back(benefit) else benefit.stage2
+    if not rule.falls_back(benefit):
+        return benefit.stage2
+    return benefit.stage1 if rule.refuge == "stage1" else benefit.blend
 
 
 def report_rule(rule: FallbackRule, benefits: Sequence[QueryBenefit]) -> RuleReport:

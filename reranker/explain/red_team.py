@@ -151,6 +151,8 @@ def _rank(
         settings = replace(settings, stages="1")
     if defence.grounding is not None:
         settings = replace(settings, grounding=defence.grounding)
+    if not defence.guard:
+        settings = replace(settings, guard=False)
 
     def rewrite(hit: Hit) -> Hit:
         text = hit.passage.text

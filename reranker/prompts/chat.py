@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from reranker.grounding import Choice, Grammar, Permutation, Prose, SpanRule
 from reranker.parsing import EVIDENCE, FINAL_MARKER
-from reranker.prompts.digest import neutralize
+from reranker.prompts.digest import clip, neutralize
 from reranker.types import VERDICTS, Mode, Passage, Verdict
 
 RANKING_MARKER = f"### {FINAL_MARKER}"
@@ -59,11 +59,15 @@ class ChatNote:
     quotes: tuple[str, ...]
 
 
-def write_messages(query: str, passages: Sequence[Passage], mode: Mode) -> list[dict[str, str]]:
-    """System and user messages for one window. rank_first asks for the ranking before the rest."""
+def write_messages(
+    query: str, passages: Sequence[Passage], mode: Mode, *, guard: bool = True
+) -> list[dict[str, str]]:
+    """System and user messages for one window. rank_first asks for the ranking before the rest.
+    guard: whether the passages are neutralised."""
     count = len(passages)
+    harmless = neutralize if guard else clip
     listing = "\n".join(
-        f"[{label}] {neutralize(f'{p.title} {p.text}'.strip(), MAX_PASSAGE_CHARS)}"
+        f"[{label}] {harmless(f'{p.title} {p.text}'.strip(), MAX_PASSAGE_CHARS)}"
         for label, p in enumerate(passages, start=1)
     )
     rank = _RANK.format(n=count)

@@ -81,11 +81,14 @@ def clip(text: str, limit: int) -> str:
     return head[:cut].rstrip() if cut > limit // 2 else text[:limit]
 
 
-def write_note_prompt(query: str, digest: Digest, lead: Digest, passage: Passage) -> str:
+def write_note_prompt(
+    query: str, digest: Digest, lead: Digest, passage: Passage, *, guard: bool = True
+) -> str:
     """What the student reads before it writes the note on one passage.
 
     lead: the digest of the best-placed passage of the window. A + after a word says that the
-    lead differs there: it lacks a word covered here, or covers a word lacking here.
+    lead differs there: it lacks a word covered here, or covers a word lacking here. guard: whether
+    the passage's sentences are neutralised.
     """
     place = f"{_label(digest.position)} {digest.rank} {digest.strength}"
     covers = _list(COVERED, digest.covers, lead.lacks)
@@ -93,7 +96,7 @@ def write_note_prompt(query: str, digest: Digest, lead: Digest, passage: Passage
     repeats = " none" if digest.repeats is None else _label(digest.repeats)
     led_by = " none" if lead is digest else _label(lead.position)
     sentences = "".join(
-        _describe_sentence(marker, sentence, passage)
+        _describe_sentence(marker, sentence, passage, guard)
         for marker, sentence in zip(SENTENCES, digest.sentences, strict=False)
     )
     return (
@@ -177,10 +180,11 @@ def _write_out(text: str, digest: Digest) -> str:
     return text
 
 
-def _describe_sentence(marker: str, sentence: SentenceScore, passage: Passage) -> str:
+def _describe_sentence(marker: str, sentence: SentenceScore, passage: Passage, guard: bool) -> str:
     text = passage.text[sentence.start : sentence.end]
     kinds = ", ".join(find_answer_kinds(text)) or "none"
-    return f"{marker} {round(sentence.score)} {kinds}{TEXT}{neutralize(text, MAX_SENTENCE_CHARS)}"
+    shown = (neutralize if guard else clip)(text, MAX_SENTENCE_CHARS)
+    return f"{marker} {round(sentence.score)} {kinds}{TEXT}{shown}"
 
 
 def _label(position: int) -> str:

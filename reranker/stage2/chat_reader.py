@@ -63,7 +63,7 @@ class ChatReader:
         """Raises CancelledError when stopped."""
         started = time.perf_counter()
         passages = [self._cut(passage) for passage in view.passages]
-        prompt = self._render(write_messages(view.query, passages, mode))
+        prompt = self._render(write_messages(view.query, passages, mode, guard=view.guard))
         grammar = None
         if grounding:
             room = self.profile.max_new_tokens - count_form_bytes(len(passages))

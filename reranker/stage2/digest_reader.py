@@ -90,7 +90,7 @@ class _Call:
         self.reader, self.view = reader, view
         self.grounding, self.on_delta, self.cancelled = grounding, on_delta, cancelled
         self.digests: tuple[Digest, ...] = digest_window(
-            view.query, view.passages, view.scores, view.ranks
+            view.query, view.passages, view.scores, view.ranks, guard=view.guard
         )
         self.generations: list[Generation] = []
         self.defects: list[Defect] = []
@@ -100,7 +100,7 @@ class _Call:
         size = len(view.passages)
         prompts, grammars = [], []
         for digest, passage in zip(self.digests, view.passages, strict=True):
-            prompts.append(write_note_prompt(view.query, digest, lead, passage))
+            prompts.append(write_note_prompt(view.query, digest, lead, passage, guard=view.guard))
             grammars.append(note_grammar(digest, size) if self.grounding else None)
 
         def stream(row: int, text: str) -> None:

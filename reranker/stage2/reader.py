@@ -41,7 +41,8 @@ OnDelta = Callable[[TextDelta], None]
 class WindowView:
     """One window as stage 2 sees it; passages, scores and ranks run in parallel.
 
-    ranks: 1-based places in the whole list when the window is read.
+    ranks: 1-based places in the whole list when the window is read. guard: whether texts are made
+    harmless in the prompt.
     """
 
     index: int
@@ -50,6 +51,7 @@ class WindowView:
     passages: tuple[Passage, ...]
     scores: tuple[PassageScore, ...]
     ranks: tuple[int, ...]
+    guard: bool = True
 
 
 class WindowReader(Protocol):
