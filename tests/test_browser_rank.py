@@ -101,7 +101,15 @@ class Visit:
         return self.page.eval_on_selector_all(".card", "cards => cards.map(c => c.dataset.doc)")
 
     def is_scrolled_sideways(self) -> bool:
-        return bool(self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
+        """Or cut off: what Gradio's page hides at the side scrolls nothing, and cannot be read."""
+        return bool(
+            self.page.evaluate(
+                """Math.max(
+                  document.documentElement.scrollWidth,
+                  document.querySelector("main").getBoundingClientRect().right,
+                ) > window.innerWidth"""
+            )
+        )
 
 
 def open_visit(browser: Browser, url: str, width: int = 1280, height: int = 900) -> Visit:
