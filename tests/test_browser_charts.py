@@ -253,7 +253,7 @@ def test_charts_fit_a_narrow_window(
     find_card(visit.page, 0).locator(".pick").click()
     expect_selected(visit.page, 0)
     # However long its title is.
-    visit.page.locator(".selected-name").evaluate("name => (name.textContent = 'Title '.repeat(20))")
+    visit.page.locator(".selected-name").evaluate("(n) => (n.textContent = 'Title '.repeat(20))")
     assert not visit.is_scrolled_sideways()
     close_visit(visit, fake_url)
 
