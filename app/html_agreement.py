@@ -6,6 +6,7 @@ Knows no component and no store; escapes by app/html.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from app.html import escape
 from app.html_annotate_parts import describe_seconds
@@ -53,10 +54,13 @@ def render_agreement(report: AgreementReport) -> str:
         return f'{intro}<p class="note">Nothing to compare yet.</p>{_render_shares(report)}'
     rows = "".join(
         _row(f"{found.question}", "α, everybody", found.alpha)
-        + "".join(_row("", f"κ, {' – '.join(pair)}", kappa) for pair, kappa in found.pairs.items())
         + "".join(
-            _row("", f"mean κ of {person}", Coefficient(value=value))
-            for person, value in found.people.items()
+            _row("", f"κ, {' – '.join(pair)}", kappa) for pair, kappa in found.kappas.pairs.items()
+        )
+        + "".join(
+            _row("", f"mean κ of {person} with the others", replace(mean, units=0))
+            for person, mean in found.kappas.people.items()
+            if mean.units > 1
         )
         for found in report.questions
     )

@@ -53,9 +53,13 @@ def add_annotate_commands(added: Any) -> None:
     people.add_argument("project")
     people.add_argument("--set", nargs=2, metavar=("NAME", "ROLE"), help="give a role")
     people.add_argument(
-        "--assign", nargs=2, metavar=("NAME", "COUNT"), help="give them the first items not theirs"
+        "--assign", nargs=2, metavar=("NAME", "COUNT"),
+        help="give them the first items not theirs; as COUNT also: gold",
+    )  # fmt: skip
+    people.add_argument("--unassign", metavar="NAME", help="take back what they have not judged")
+    people.add_argument(
+        "--remove", metavar="NAME", help="take the role away, and back what they have not judged"
     )
-    people.add_argument("--remove", metavar="NAME", help="take the role away")
     people.set_defaults(run=run_people)
 
     export = commands.add_parser("export", help="judgements as files")
@@ -129,7 +133,9 @@ def run_people(options: argparse.Namespace) -> int:
     if options.set:
         judging.store.set_role(options.project, *options.set)
     if options.remove:
-        judging.store.set_role(options.project, options.remove, None)
+        judging.assignments.dismiss(options.project, options.remove)
+    if options.unassign:
+        judging.assignments.release(options.project, options.unassign)
     if options.assign:
         _assign(judging, options.project, *options.assign)
     roles = {m.person: m.role for m in judging.store.list_people(options.project)}
@@ -140,11 +146,15 @@ def run_people(options: argparse.Namespace) -> int:
 
 
 def _assign(judging: Judging, project_id: str, person: str, count: str) -> None:
-    if not count.isdecimal():
-        raise InputError(f"expected a number of items, got {count[:20]!r}; give a whole number")
-    theirs = judging.assignments.list_given(project_id, person)
-    items = [i for i in judging.store.list_queries(project_id) if i not in theirs]
-    judging.assignments.assign(project_id, person, items[: int(count)])
+    assignments = judging.assignments
+    if count == "gold":
+        assignments.assign(project_id, person, judging.store.list_gold(project_id))
+    elif count.isdecimal():
+        assignments.assign_more(project_id, person, int(count))
+    else:
+        raise InputError(
+            f"expected a number of items or gold, got {count[:20]!r}; give a whole number"
+        )
 
 
 def run_export(options: argparse.Namespace) -> int:
@@ -177,8 +187,10 @@ def run_agreement(options: argparse.Namespace) -> int:
     _print(f"{report.judged_items} items judged, {report.shared_items} by two people or more")
     for found in report.questions:
         _print(f"{found.question}\talpha\t{describe_coefficient(found.alpha)}")
-        for pair, kappa in found.pairs.items():
+        for pair, kappa in found.kappas.pairs.items():
             _print(f"{found.question}\tkappa {' - '.join(pair)}\t{describe_coefficient(kappa)}")
+        for person, mean in found.kappas.people.items():
+            _print(f"{found.question}\tmean kappa of {person}\t{describe_coefficient(mean)}")
     _print(f"spans\tmean F1\t{describe_coefficient(report.spans)}")
     _print(f"order\tmean tau-b\t{describe_coefficient(report.order)}")
     for person, share in report.gold.items():

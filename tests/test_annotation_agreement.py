@@ -8,20 +8,22 @@ from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
 
 from reranker.annotation.agreement import (
     measure_alpha,
-    measure_kappa,
-    measure_pairs,
     rank_correlation,
     span_overlap,
     summarize_mean,
 )
 from reranker.annotation.answers import PartAnswer, Span
 from reranker.annotation.consensus import settle_answers
+from reranker.annotation.pair_agreement import compute_kappas, measure_pairs
 from reranker.annotation.report import report_agreement
 from tests.annotation_cases import judge_reason, make_answers, make_case, open_judging, save
 
@@ -97,15 +99,54 @@ def test_kappa_equals_published_examples() -> None:
 def kappa_of(table: dict[tuple[int, int], int]) -> float | None:
     pairs = [pair for pair, count in table.items() for _ in range(count)]
     ratings = {f"u{n}": {"ann": a, "bob": b} for n, (a, b) in enumerate(pairs)}
-    return measure_kappa(ratings, "ann", "bob").value
+    return measure_pairs(ratings, resamples=9).pairs["ann", "bob"].value
+
+
+def test_the_interval_of_kappa_is_the_bootstrap_of_the_libraries() -> None:
+    ratings = {
+        f"u{n}": {"ann": n % 3, "bob": (n + n % 4 // 3) % 3, "cem": n * n % 3} for n in range(40)
+    }
+    found = measure_pairs(ratings)
+    kappa = found.pairs["ann", "bob"]
+    left, right = (np.array([unit[who] for unit in ratings.values()]) for who in ("ann", "bob"))
+    known = stats.bootstrap(
+        (left, right), cohen_kappa_score, paired=True, vectorized=False, n_resamples=999,
+        method="percentile", rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    assert kappa.value == pytest.approx(cohen_kappa_score(left, right), abs=1e-9)
+    assert kappa.low == pytest.approx(known.low, abs=0.04)
+    assert kappa.high == pytest.approx(known.high, abs=0.04)
+    mean = found.people["ann"]
+    values = [kappa.value, found.pairs["ann", "cem"].value]
+    assert mean.value == pytest.approx(sum(v or 0 for v in values) / 2) and mean.units == 2
+    assert mean.low is not None and mean.high is not None
+    assert mean.low < (mean.value or 0) < mean.high
+    # Units of one item are drawn together: ten items where forty units stood give a wider one.
+    grouped = measure_pairs(ratings, groups={unit: unit[-1] for unit in ratings})
+    assert grouped.pairs["ann", "bob"] != kappa
+    few = {unit: ratings[unit] for unit in list(ratings)[:5]}
+    assert measure_pairs(few).pairs["ann", "bob"].low is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
+def test_kappa_from_counts_is_that_of_the_library(pairs: list[tuple[int, int]]) -> None:
+    table = np.zeros((1, 3, 3))
+    for left, right in pairs:
+        table[0, left, right] += 1
+    [found] = compute_kappas(table)
+    if len({value for pair in pairs for value in pair}) < 2:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(cohen_kappa_score(*zip(*pairs, strict=True)), abs=1e-9)
 
 
 def test_agreement_that_is_not_defined_is_not_a_number() -> None:
     same = {f"u{n}": {"ann": 1, "bob": 1} for n in range(5)}
     assert measure_alpha(same, "ordinal").value is None
-    assert measure_kappa(same, "ann", "bob").value is None
+    assert measure_pairs(same).pairs["ann", "bob"].value is None
+    assert measure_pairs(same).people == {}
     assert measure_alpha({"u": {"ann": 1}}, "nominal").value is None
-    assert measure_pairs({"u": {"ann": 1}, "v": {"bob": 1}}) == {}
+    assert measure_pairs({"u": {"ann": 1}, "v": {"bob": 1}}).pairs == {}
 
 
 def test_the_interval_holds_the_value_and_resamples_items() -> None:
@@ -168,13 +209,22 @@ def test_the_report_of_a_project(tmp_path: Path) -> None:
     report = report_agreement(judging.store.list_items(project_id), judging.history(project_id))
     assert (report.judged_items, report.shared_items) == (4, 4)
     by_question = {found.question: found for found in report.questions}
-    assert by_question["verdict"].pairs[("ann", "bob")].value == 0.0
+    assert by_question["verdict"].kappas.pairs["ann", "bob"].value == 0.0
     assert report.order.value == -1.0
     assert (report.gold["ann"].right, report.gold["ann"].total) == (1, 2)
     assert (report.gold["bob"].right, report.gold["bob"].total) == (2, 2)
     assert report.adjudicated["bob"].value == 1.0
     assert [d.adjudicated for d in report.disagreements] == [True, False, False, False]
     assert report.disagreements[0].questions == {"verdict": 1, "evidence": 1, "order": 1}
+    # Who made the gold answers by judging is not measured against them.
+    [last] = judging.history(project_id, ids[-1], person="ann")
+    judging.store.set_gold(project_id, ids[-1], last.answers, "ann")
+    report = report_agreement(judging.store.list_items(project_id), judging.history(project_id))
+    assert set(report.gold) == {"bob"}
+    assert judging.store.list_gold(project_id) == (ids[-1],)
+    judging.store.set_gold(project_id, ids[-1], None)
+    assert judging.store.get_item(project_id, ids[-1]).gold_by == ""
+    assert judging.store.list_gold(project_id) == ()
 
 
 def test_consensus_claims_nothing_nobody_agreed_on() -> None:

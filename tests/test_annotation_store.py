@@ -21,6 +21,8 @@ from reranker.annotation.judgement import Submission
 from reranker.annotation.judging import Judging
 from reranker.annotation.project import (
     Project,
+    Reason,
+    change_project,
     check_project,
     dump_project,
     load_project,
@@ -165,6 +167,61 @@ def test_skipped_items_wait_and_come_back_on_request(tmp_path: Path) -> None:
     assert assignments.neighbour(project_id, "ann", second, -1) == first
     assert assignments.neighbour(project_id, "ann", second, 1) is None
     assert assignments.progress(project_id, "ann").left == 1
+
+
+def test_what_is_taken_back_goes_to_others_and_what_was_judged_stays(tmp_path: Path) -> None:
+    judging, project_id = open_judging(tmp_path, items=4, overlap=1)
+    handed = judging.assignments
+    assert handed.assign_more(project_id, "ann", 3) == 3
+    first, second, *_ = judging.store.list_queries(project_id)
+    save(judging, "ann", first, make_answers({"d1": 1}))
+    save(judging, "ann", second, make_answers({}), status="skipped")
+    assert handed.progress(project_id, "bob").available == 1
+    assert handed.release(project_id, "ann") == 2
+    assert handed.list_given(project_id, "ann") == {first}
+    assert handed.progress(project_id, "bob").available == 3
+    assert handed.next_item(project_id, "bob") == second
+    assert handed.release(project_id, "ann") == 0
+    # What was skipped and taken back is refused until it is given again; nothing is overwritten.
+    with pytest.raises(InputError, match="taken back"):
+        judging.save(
+            Submission(
+                project_id=project_id, item_id=second, person="ann", save_key="late",
+                answers=make_answers({"d1": 2}),
+            )
+        )  # fmt: skip
+    assert [j.status for j in judging.history(project_id, person="ann")] == ["done", "skipped"]
+    assert handed.assign_more(project_id, "ann", 9) == 3
+    judging.store.set_role(project_id, "ann", "annotator")
+    assert handed.dismiss(project_id, "ann") == 3
+    assert judging.store.find_role(project_id, "ann") is None
+    with pytest.raises(InputError, match="an owner to remain"):
+        handed.dismiss(project_id, "olga")
+
+
+def test_settings_change_only_as_far_as_judgements_allow(tmp_path: Path) -> None:
+    judging, project_id = open_judging(tmp_path)
+    project = judging.store.get_project(project_id)
+    three = change_project(project, scale=project.scale[:3])
+    [item_id] = judging.store.list_queries(project_id)
+    judging.store.set_gold(project_id, item_id, make_answers({"d1": 3}), "olga")
+    with pytest.raises(InputError, match="a grade among"):
+        judging.change_project(three)
+    judging.store.set_gold(project_id, item_id, None)
+    judging.change_project(three)
+    with pytest.raises(InputError, match="a grade among"):
+        judging.store.set_gold(project_id, item_id, make_answers({"d1": 3}))
+    judging.change_project(project)
+    save(judging, "ann", item_id, make_answers({"d1": 3}))
+    for refused in (three, change_project(project, reasons=project.reasons[1:])):
+        with pytest.raises(InputError, match="people have judged"):
+            judging.change_project(refused)
+    words = tuple(replace(grade, label=f"{grade.label}!") for grade in project.scale)
+    more = (*project.reasons, Reason(name="long", label="too long"))
+    kept = change_project(project, scale=words, reasons=more, systems=("mini",), overlap=3)
+    judging.change_project(kept)
+    assert judging.store.get_project(project_id) == kept
+    assert judging.store.list_systems(project_id) == ("mini",)
 
 
 def test_an_item_that_was_not_given_cannot_be_judged(tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
 """How far people agree, in numbers: ratings in, coefficients with intervals out.
 
-Krippendorff's alpha comes from the package krippendorff, Cohen's kappa from scikit-learn, Kendall's
-tau and the bootstrap from scipy. Knows neither projects nor answers.
+Krippendorff's alpha comes from the package krippendorff, Kendall's tau and the bootstrap from scipy;
+Cohen's kappa is in pair_agreement.py. Knows neither projects nor answers.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import krippendorff
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from sklearn.metrics import cohen_kappa_score
 
 from reranker.annotation.answers import Span
 
@@ -72,25 +70,6 @@ def measure_alpha(
         seed,
     )
     return Coefficient(value=value, low=low, high=high, units=len(units))
-
-
-def measure_kappa(ratings: Ratings, first: str, second: str) -> Coefficient:
-    """Cohen's kappa (Cohen 1960), unweighted, over the units both people rated."""
-    both = [u for u in ratings.values() if first in u and second in u]
-    if not both:
-        return Coefficient(value=None)
-    left, right = [u[first] for u in both], [u[second] for u in both]
-    if len({*left, *right}) < 2:
-        return Coefficient(value=None, units=len(both))
-    value = float(cohen_kappa_score(left, right))
-    return Coefficient(value=None if math.isnan(value) else value, units=len(both))
-
-
-def measure_pairs(ratings: Ratings) -> dict[tuple[str, str], Coefficient]:
-    """Kappa of every two people who shared a unit."""
-    people = sorted({person for unit in ratings.values() for person in unit})
-    found = {pair: measure_kappa(ratings, *pair) for pair in itertools.combinations(people, 2)}
-    return {pair: kappa for pair, kappa in found.items() if kappa.units}
 
 
 def span_overlap(first: Sequence[Span], second: Sequence[Span]) -> float:

@@ -51,6 +51,30 @@ class Assignments:
             _take(connection, project_id, person, new)
         return len(new)
 
+    def assign_more(self, project_id: str, person: str, count: int) -> int:
+        """Gives a person the first `count` items that are not theirs; says how many there were."""
+        theirs = self.list_given(project_id, person)
+        items = [i for i in self.store.list_queries(project_id) if i not in theirs]
+        return self.assign(project_id, person, items[: max(count, 0)])
+
+    def release(self, project_id: str, person: str) -> int:
+        """Takes back what a person was given and has not judged, so that others get it; says how
+        many items that were. What they judged stays theirs."""
+        mine = _of(ASSIGNMENTS, project_id, person) & (ASSIGNMENTS.c.state != "done")
+        with self.store.writing() as connection:
+            _lock_items(connection, project_id)
+            here = (ITEMS.c.project_id == project_id) & ITEMS.c.item_id.in_(
+                sa.select(ASSIGNMENTS.c.item_id).where(mine)
+            )
+            connection.execute(ITEMS.update().where(here).values(taken=ITEMS.c.taken - 1))
+            return int(connection.execute(ASSIGNMENTS.delete().where(mine)).rowcount)
+
+    def dismiss(self, project_id: str, person: str) -> int:
+        """Takes a person's role, and back from them what they have not judged; says how many items
+        that were. Raises InputError where nobody would own the project any longer."""
+        self.store.set_role(project_id, person, None)
+        return self.release(project_id, person)
+
     def neighbour(self, project_id: str, person: str, item_id: str, offset: int) -> str | None:
         """The item of this person before (offset -1) or behind (1) this one, None at the end;
         their last one stands before an item that is not theirs."""
@@ -162,7 +186,10 @@ def note_state(
         ASSIGNMENTS.update().where(mine, ASSIGNMENTS.c.item_id == item_id).values(state=state)
     )
     if not noted.rowcount:
-        raise InputError("expected an item that was given to you; take the next one")
+        raise InputError(
+            "expected an item that was given to you, got one that was not, or was taken back; take "
+            "the next one"
+        )
 
 
 def _of(table: sa.Table, project_id: str, person: str) -> sa.ColumnElement[bool]:

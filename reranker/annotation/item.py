@@ -42,7 +42,8 @@ class SystemOrder:
 class Item:
     """One query with its passages. gold: answers known to be right, None for most items.
 
-    source: what it was imported from, in words.
+    gold_by: who gave these answers by judging it, "" where they came with the item. source: what
+    it was imported from, in words.
     """
 
     item_id: str
@@ -52,6 +53,7 @@ class Item:
     orders: tuple[SystemOrder, ...] = ()
     gold: Answers | None = None
     source: str = ""
+    gold_by: str = ""
 
     def find_passage(self, doc_id: str) -> Passage:
         return next(passage for passage in self.passages if passage.doc_id == doc_id)

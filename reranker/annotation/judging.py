@@ -16,6 +16,7 @@ from reranker.annotation.answers import dump_answers, load_answers
 from reranker.annotation.assignments import Assignments, note_state
 from reranker.annotation.checking import check_answers
 from reranker.annotation.judgement import Judgement, Kind, Submission
+from reranker.annotation.project import Project
 from reranker.annotation.schema import JUDGEMENTS
 from reranker.annotation.store import Store, tell_time
 from reranker.errors import InputError
@@ -87,6 +88,27 @@ class Judging:
             ).one()
         return _read(saved)
 
+    def change_project(self, project: Project) -> None:
+        """Other settings for a project that exists.
+
+        Raises InputError where gold answers would not fit it any more, or where something was
+        judged already and the number of grades differs or one of the reasons is gone.
+        """
+        before = self.store.get_project(project.project_id)
+        fields = ("scale", "reasons", "systems")
+        if any(getattr(before, name) != getattr(project, name) for name in fields):
+            if self._has_judgements(project.project_id):
+                _require_same(before, project)
+            for item in self.store.list_items(project.project_id):
+                if item.gold is not None:
+                    check_answers(project, item, item.gold)
+        self.store.update_project(project)
+
+    def _has_judgements(self, project_id: str) -> bool:
+        query = sa.select(JUDGEMENTS.c.number).where(JUDGEMENTS.c.project_id == project_id).limit(1)
+        with self.store.reading.begin() as connection:
+            return connection.scalar(query) is not None
+
     def history(
         self,
         project_id: str,
@@ -122,6 +144,17 @@ def current_judgements(history: Iterable[Judgement]) -> dict[tuple[str, Kind, st
         if key not in newest or newest[key].version < judgement.version:
             newest[key] = judgement
     return {key: judgement for key, judgement in newest.items() if judgement.status == "done"}
+
+
+def _require_same(before: Project, after: Project) -> None:
+    gone = {reason.name for reason in before.reasons} - {reason.name for reason in after.reasons}
+    if len(before.scale) != len(after.scale) or gone:
+        raise InputError(
+            f"expected {len(before.scale)} grades and the reasons there were, since people have "
+            f"judged by them, got {len(after.scale)} grades"
+            + (f" and no {', '.join(sorted(gone))}" if gone else "")
+            + "; change labels, add reasons, or make another project"
+        )
 
 
 def _lane(kind: Kind, person: str) -> str:

@@ -13,7 +13,6 @@ from reranker.annotation.agreement import (
     Coefficient,
     Level,
     measure_alpha,
-    measure_pairs,
     rank_correlation,
     span_overlap,
     summarize_mean,
@@ -22,6 +21,7 @@ from reranker.annotation.answers import Answers
 from reranker.annotation.item import Item
 from reranker.annotation.judgement import Judgement
 from reranker.annotation.judging import current_judgements
+from reranker.annotation.pair_agreement import PairAgreement, measure_pairs
 from reranker.annotation.project import Question
 from reranker.annotation.ratings import collect_ratings, list_spans, list_values
 
@@ -33,8 +33,7 @@ class QuestionAgreement:
 
     question: Question
     alpha: Coefficient
-    pairs: dict[tuple[str, str], Coefficient]
-    people: dict[str, float]
+    kappas: PairAgreement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +62,8 @@ class Disagreement:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgreementReport:
     """spans: mean F1 of selected evidence over pairs; order: mean tau-b over pairs. gold: answers
-    to gold items that were as given; adjudicated: answers an adjudicator confirmed."""
+    to gold items that were as given, without those of who gave them; adjudicated: answers an
+    adjudicator confirmed."""
 
     judged_items: int
     shared_items: int
@@ -85,6 +85,8 @@ def report_agreement(items: Sequence[Item], history: Sequence[Judgement]) -> Agr
         by_item.setdefault(judgement.item_id, []).append(judgement)
     shared = {item_id: found for item_id, found in by_item.items() if len(found) > 1}
     golden = {item.item_id: dict(_key(item.gold)) for item in items if item.gold is not None}
+    givers = {item.item_id: item.gold_by for item in items}
+    tested = [j for j in annotations if j.person != givers.get(j.item_id)]
     confirmed = {item_id: dict(_key(j.answers)) for item_id, j in decided.items()}
     return AgreementReport(
         judged_items=len(by_item),
@@ -92,7 +94,7 @@ def report_agreement(items: Sequence[Item], history: Sequence[Judgement]) -> Agr
         questions=_measure_questions(annotations),
         spans=summarize_mean({item_id: _overlaps(found) for item_id, found in shared.items()}),
         order=summarize_mean({item_id: _taus(found) for item_id, found in shared.items()}),
-        gold=_count_right(annotations, golden),
+        gold=_count_right(tested, golden),
         adjudicated=_count_right(annotations, confirmed),
         disagreements=find_disagreements({i.item_id: i.query.text for i in items}, history),
     )
@@ -144,26 +146,15 @@ def _measure_questions(annotations: Sequence[Judgement]) -> tuple[QuestionAgreem
     for question, table in collect_ratings(annotations).items():
         if not table.ratings:
             continue
-        pairs = measure_pairs(table.ratings)
         level: Level = "ordinal" if question == "grade" else "nominal"
         found.append(
             QuestionAgreement(
                 question=question,
                 alpha=measure_alpha(table.ratings, level, groups=table.items),
-                pairs=pairs,
-                people=_average_people(pairs),
+                kappas=measure_pairs(table.ratings, groups=table.items),
             )
         )
     return tuple(found)
-
-
-def _average_people(pairs: Mapping[tuple[str, str], Coefficient]) -> dict[str, float]:
-    values: dict[str, list[float]] = {}
-    for pair, kappa in pairs.items():
-        for person in pair:
-            if kappa.value is not None:
-                values.setdefault(person, []).append(kappa.value)
-    return {person: sum(found) / len(found) for person, found in sorted(values.items())}
 
 
 def _overlaps(judgements: Sequence[Judgement]) -> list[float]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
 
+from reranker.annotation.answers import Answers
 from reranker.annotation.checking import check_answers
 from reranker.annotation.database import open_database
 from reranker.annotation.item import Item, dump_item, load_item
@@ -31,6 +33,7 @@ from reranker.errors import InputError
 
 MAX_ITEMS = 100_000
 MAX_PERSON_CHARS = 120
+SYSTEMS_AMONG = 200
 
 
 class Store:
@@ -202,6 +205,36 @@ class Store:
         )
         with self.reading.begin() as connection:
             return tuple(load_item(body) for body in connection.scalars(query))
+
+    def set_gold(self, project_id: str, item_id: str, gold: Answers | None, by: str = "") -> None:
+        """Makes these answers the item's gold ones, or takes them away; by: who judged so.
+
+        Raises InputError for an item that is not there, or answers that do not fit it.
+        """
+        item = self.get_item(project_id, item_id)
+        if gold is not None:
+            check_answers(self.get_project(project_id), item, gold)
+        changed = replace(item, gold=gold, gold_by=by if gold is not None else "")
+        here = (ITEMS.c.project_id == project_id) & (ITEMS.c.item_id == item_id)
+        with self.writing() as connection:
+            connection.execute(ITEMS.update().where(here).values(body=dump_item(changed)))
+
+    def list_gold(self, project_id: str) -> tuple[str, ...]:
+        """The items with gold answers."""
+        items = self.list_items(project_id)
+        return tuple(item.item_id for item in items if item.gold is not None)
+
+    def list_systems(self, project_id: str) -> tuple[str, ...]:
+        """The systems with justifications among the first SYSTEMS_AMONG items, by name."""
+        query = (
+            sa.select(ITEMS.c.body)
+            .where(ITEMS.c.project_id == project_id)
+            .order_by(ITEMS.c.position)
+            .limit(SYSTEMS_AMONG)
+        )
+        with self.reading.begin() as connection:
+            items = [load_item(body) for body in connection.scalars(query)]
+        return tuple(sorted({shown.system for item in items for shown in item.reasonings}))
 
     def list_queries(self, project_id: str) -> dict[str, str]:
         """item_id -> the query's text, in the order they were added."""
