@@ -54,7 +54,7 @@ function begin() {
   found.dataset.begun = "yes";
   [desk, state, retry, span] = [found, null, null, null];
   visit += 1;
-  const last = readStored(nameLast());
+  const last = found.dataset.open || readStored(nameLast());
   open(last ? "here" : "next", last);
 }
 

@@ -172,6 +172,7 @@ const ACTS = {
     moveTo(found[0]);
     if (found[1]) choosePart(found[1]);
   },
+  gold: () => markGold(),
   previous: () => open("previous"),
   following: () => open("following"),
   skipped: () => open("skipped"),

@@ -14,7 +14,13 @@ from app.html_annotate import ItemView, render_item
 from app.html_annotate_parts import render_progress
 from app.messages import explain_error
 from app.people import find_person
-from reranker.annotation.access import READERS, AccessError, read_for_adjudication, require_role
+from reranker.annotation.access import (
+    OWNERS,
+    READERS,
+    AccessError,
+    read_for_adjudication,
+    require_role,
+)
 from reranker.annotation.answers import Answers
 from reranker.annotation.checking import list_shown
 from reranker.annotation.item import Item
@@ -63,9 +69,28 @@ class Desk:
         except DearError as error:
             return {"error": explain_error(error).text}
 
+    def mark_gold(self, sent: Any, request: Any) -> Told:
+        """An owner's saved answers become the item's gold ones, or are so no more."""
+        try:
+            return self._mark_gold(_read_text(sent, "project"), sent, name_person(request))
+        except DearError as error:
+            return {"error": explain_error(error).text}
+
+    def _mark_gold(self, project_id: str, sent: Any, person: str) -> Told:
+        require_role(self.judging, project_id, person, OWNERS)
+        kind: Kind = "adjudication" if sent.get("mode") == "adjudicate" else "annotation"
+        item_id, wanted = _read_text(sent, "item"), sent.get("gold") is True
+        latest = self.judging.latest(project_id, item_id, kind, person)
+        if wanted and (latest is None or latest.status != "done"):
+            raise InputError("expected a judgement that was saved, got none; save it first")
+        answers = latest.answers if wanted and latest else None
+        self.judging.store.set_gold(project_id, item_id, answers, person)
+        return {"gold": wanted}
+
     def _open(self, project_id: str, sent: Any, person: str) -> Told:
         kind: Kind = "adjudication" if sent.get("mode") == "adjudicate" else "annotation"
-        require_role(self.judging, project_id, person, READERS if kind == "adjudication" else ())
+        roles = READERS if kind == "adjudication" else ()
+        role = require_role(self.judging, project_id, person, roles)
         item_id = self._find(project_id, kind, sent, person)
         progress = render_progress(self.judging.assignments.progress(project_id, person))
         if item_id is None:
@@ -84,6 +109,7 @@ class Desk:
             kind=kind,
             others=others,
             reveal=not project.blind or bool(latest and latest.status == "done"),
+            owner=role in OWNERS,
         )
         return {
             "item": item_id,

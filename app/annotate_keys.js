@@ -16,7 +16,9 @@ function pressKey(event) {
   if (!desk?.offsetParent || event.ctrlKey || event.metaKey || event.altKey) return;
   const { target, key, code, shiftKey } = event;
   if (event.defaultPrevented || !target.closest("body, .desk")) return;
-  const inside = target === document.body || desk.contains(target);
+  // Who has just come by clicking on a tab is still on it: only what moves between tabs stays there.
+  const arrived = target.closest("[role=tab]") && !/^(Arrow.*|Enter| |Home|End)$/.test(key);
+  const inside = target === document.body || desk.contains(target) || arrived;
   if (!inside || target.closest("select, [role=listbox]")) return;
   if (target.closest("textarea, input")) {
     if (key === "Escape") card().focus({ preventScroll: true });
@@ -27,6 +29,7 @@ function pressKey(event) {
   if (!act || (!state && !WITHOUT_ITEM.includes(key))) return;
   event.preventDefault();
   if (state) countTime();
+  if (state && arrived) card().focus({ preventScroll: true });
   act();
 }
 
@@ -47,6 +50,7 @@ function findAct(key, code, shiftKey, target) {
   if (shiftKey && (key === "ArrowUp" || key === "ArrowDown")) {
     return () => ACTS.move(key === "ArrowUp" ? "up" : "down");
   }
+  if (shiftKey && code === "KeyG") return ACTS.gold;
   // Enter on a button that was reached by Tab presses that button.
   if (key === "Enter") return target.closest("button, a") ? null : shiftKey ? ACTS.stay : ACTS.save;
   return KEYS[key.length === 1 ? key.toLowerCase() : key];

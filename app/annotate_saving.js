@@ -138,3 +138,21 @@ function waitToRetry(sent, status, then, attempt) {
   };
   retry = { timer: setTimeout(again, seconds * 1000), again };
 }
+
+// An owner's saved answers become the item's known ones, or are so no more.
+async function markGold() {
+  const button = one("[data-act=gold]");
+  if (!button) return;
+  if (retry || !state.version || readStored(nameDraft())) {
+    return tell("Save first: gold is what you saved", "error");
+  }
+  const { item } = state;
+  const { project, mode } = desk.dataset;
+  const gold = button.getAttribute("aria-pressed") !== "true";
+  const told = await server.desk_gold({ project, mode, item, gold });
+  if (!told) return notice("No answer from the server: nothing was changed. Try again in a moment.");
+  if (told.error) return notice(told.error);
+  if (state?.item !== item) return;
+  press(button, told.gold);
+  tell(told.gold ? "A gold item now" : "No gold item any more", "done");
+}

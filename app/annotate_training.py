@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.annotate_tab import TrainLink
+from app.annotate_tab import AnnotateLinks
 from app.html import render_message
 from app.messages import Message
 from app.rank_events import SKIP
@@ -23,7 +23,7 @@ OFF = (
 )
 
 
-def join_training(link: TrainLink, door: TrainDoor | None, tabs: Any) -> None:
+def join_training(link: AnnotateLinks, door: TrainDoor | None, tabs: Any) -> None:
     """door: None where training is switched off; then the buttons say how to do it elsewhere."""
     for stage, button in (("stage1", link.stage1), ("stage2", link.stage2)):
         if door is None:
@@ -39,7 +39,7 @@ def _join_words(button: Any, stage: str, error: Any) -> None:
     button.click(say, None, error, api_visibility="private")
 
 
-def _join_stage(link: TrainLink, door: TrainDoor, tabs: Any, stage: Any, button: Any) -> None:
+def _join_stage(link: AnnotateLinks, door: TrainDoor, tabs: Any, stage: Any, button: Any) -> None:
     form = door.form
     filled = [form.source, form.format, form.corpus, form.file, *door.options]
     outputs = [link.error, tabs, form.stage, form.preset, *filled]

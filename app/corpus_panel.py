@@ -30,13 +30,14 @@ def build_corpus_panel(events: RankEvents, chooser: Any) -> None:
             render_preview(preview_source(first)), apply_default_css=False, elem_id="corpus-preview"
         )
 
-    def preview(source_key: str, words: str, request: gr.Request) -> Any:
-        """A corpus that cannot be opened leaves what is shown; its chooser says why."""
+    def preview(source_key: str, words: str | None, request: gr.Request) -> Any:
+        """A corpus that cannot be opened leaves what is shown; its chooser says why. words: None
+        from a box in a drawer that was never opened."""
         try:
             source = events.find_source(source_key, find_key(request))
         except DearError:
             return SKIP
-        return render_preview(preview_source(source, words))
+        return render_preview(preview_source(source, words or ""))
 
     options: dict[str, Any] = {
         "fn": preview,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.facts import VERDICT_WORDS
+from app.facts import VERDICT_WORDS, shorten
 from app.html import escape
 from app.html_annotate_parts import name_place, render_key, render_others, render_reveal
 from reranker.annotation.answers import REASON_VERDICTS
@@ -24,17 +24,20 @@ VERDICT_KEYS = {"correct": "C", "unsure": "U", "wrong": "W"}
 EVIDENCE_ACTS = (("accepted", "accept", "E"), ("selected", "select in the passage", "V"),
                  ("none", "there is none", "B"))  # fmt: skip
 
+TITLE_CHARS = 60
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ItemView:
     """An item as one person may see it. reveal: scores, systems and orders are shown. others:
-    everybody's judgements, for adjudication only."""
+    everybody's judgements, for adjudication only. owner: may make saved answers the gold ones."""
 
     project: Project
     item: Item
     person: str
     kind: Kind
     reveal: bool
+    owner: bool = False
     others: tuple[Judgement, ...] = ()
 
 
@@ -55,12 +58,13 @@ def render_item(view: ItemView) -> str:
         _render_comment() if "comment" in asked else ""
     )
     reveal = render_reveal(item, named) if view.reveal else ""
+    gold = _render_gold(item) if view.owner else ""
     others = render_others(view.project, item, view.others, named) if view.others else ""
     return (
         f'<section class="desk-item" data-item="{escape(item.item_id)}">'
         f'<h3 class="desk-query" dir="auto">{escape(item.query.text)}</h3>{others}'
         f'<div class="desk-split"><ol class="desk-passages">{cards}</ol>'
-        f'<aside class="desk-side">{side}{reveal}</aside></div></section>'
+        f'<aside class="desk-side">{side}{gold}{reveal}</aside></div></section>'
     )
 
 
@@ -81,9 +85,11 @@ def _render_passage(view: ItemView, place: int, name: str, shown: Sequence[Reaso
     )
     doc_id = f' <span class="doc-id">{escape(passage.doc_id)}</span>' if view.reveal else ""
     title = passage.title or "Passage"
+    # What tells it from the others in the order.
+    words = passage.title or shorten(passage.text, TITLE_CHARS)
     return (
         f'<li class="desk-passage{" gated" if gated else ""}" data-p="{place}" data-name="{name}" '
-        f'data-title="{escape(title)}" tabindex="-1"><div class="desk-head">'
+        f'data-title="{escape(words)}" tabindex="-1"><div class="desk-head">'
         f'<h4><b class="desk-name">{name}</b> <span dir="auto">{escape(title)}</span>{doc_id}</h4>'
         f"{order}</div>{_render_text(passage)}"
         f"{_render_grades(view.project) if 'grade' in asked else ''}{note}{reasons}</li>"
@@ -182,4 +188,14 @@ def _render_comment() -> str:
     return (
         f'<label class="desk-comment">Comment {render_key("/")}<textarea data-field="comment" '
         'rows="3" maxlength="10000" dir="auto"></textarea></label>'
+    )
+
+
+def _render_gold(item: Item) -> str:
+    """The gold answers themselves stay out: an owner may be judging the item blind."""
+    return (
+        f'<div class="desk-gold"><button type="button" data-act="gold" '
+        f'aria-pressed="{"true" if item.gold is not None else "false"}">Gold item '
+        f'{render_key("⇧G")}</button><p class="note">What you saved becomes the known answer that '
+        "others are measured against.</p></div>"
     )

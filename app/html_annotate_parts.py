@@ -6,6 +6,8 @@ nor pictures come through, so that opening them loads nothing and runs nothing.
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 
 from markdown_it import MarkdownIt
@@ -15,7 +17,7 @@ from reranker.annotation.answers import ReasonAnswer
 from reranker.annotation.checking import list_shown
 from reranker.annotation.item import Item
 from reranker.annotation.judgement import Judgement, PersonProgress
-from reranker.annotation.project import Project
+from reranker.annotation.project import Project, dump_project
 
 KEYS = (
     ("J or ↓, K or ↑", "next and previous passage"),
@@ -34,6 +36,7 @@ KEYS = (
     ("Z", "undo"),
     ("S, F", "skip the item, flag it"),
     ("] and [", "following and previous item; G: to what you skipped"),
+    ("⇧G", "owners: what you saved becomes the known answer (gold), or no more"),
     ("H, ?", "guidelines, these keys"),
 )  # fmt: skip
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable("image").enable("table")
@@ -67,12 +70,14 @@ def render_guidelines(project: Project) -> str:
     return f'<div class="desk-prose" dir="auto">{html}</div>'
 
 
-def render_desk(project: Project, person: str, mode: str, items: int = 0) -> str:
-    """The desk before its first item: app/annotate.js fetches that, and again when there are
-    other items, which makes this another text."""
+def render_desk(project: Project, person: str, mode: str, items: int = 0, item_id: str = "") -> str:
+    """The desk before its first item: app/annotate.js fetches that, and again when this is another
+    text: settings or items are others, or an item is to be opened (item_id), each time anew."""
+    settings = hashlib.sha256(dump_project(project).encode()).hexdigest()[:12]
+    wanted = f'data-open="{escape(item_id)}" data-visit="{secrets.token_hex(4)}" '
     return (
         f'<div class="desk" data-project="{escape(project.project_id)}" data-mode="{mode}" '
-        f'data-items="{items}" '
+        f'data-items="{items}" data-settings="{settings}" {wanted if item_id else ""}'
         f'data-person="{escape(person)}" tabindex="-1">'
         '<div class="desk-top"><div class="desk-progress" data-progress></div>'
         '<button type="button" data-act="guidelines" aria-expanded="false">Guidelines '

@@ -220,6 +220,8 @@ class RankEvents:
                 strip=render_strip(view.trace),
                 **show_charts(view.trace),
             )
+        if view.over or view.changed == "order":
+            self.sessions.note_shown(key, view.trace if view.over else None)
         if view.over:
             offered = offer_ranking(view.trace, self.library, self.sessions, key)
             return screen._replace(stop=gr.Button(interactive=False), **offered)

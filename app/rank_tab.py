@@ -41,6 +41,13 @@ class Bar(NamedTuple):
     corpus_error: Any
 
 
+class NextTab(NamedTuple):
+    """What takes the ranking on the page to another tab: a button, and where errors go."""
+
+    annotate: Any
+    error: Any
+
+
 class Own(NamedTuple):
     text: Any
     rank: Any
@@ -48,8 +55,9 @@ class Own(NamedTuple):
     error: Any
 
 
-def build_rank_tab(events: RankEvents) -> Choices:
-    """Adds the tab's contents to the Blocks that is being built; the controls a run reads."""
+def build_rank_tab(events: RankEvents, annotates: bool = False) -> tuple[Choices, NextTab]:
+    """Adds the tab's contents to the Blocks that is being built: the controls a run reads, and what
+    leads on. annotates: whether annotation is on."""
     library = events.library
     bar = _build_bar(library)
     with gr.Column(elem_classes="drawers"):
@@ -58,7 +66,7 @@ def build_rank_tab(events: RankEvents) -> Choices:
         advanced = build_advanced(library)
         own = _build_own()
         share = build_share_panel()
-    screen = _build_results(bar, examples, share)
+    screen, door = _build_results(bar, examples, share, annotates)
     choices = Choices(source=bar.source, query=bar.query, **advanced)
     _join_run(events, bar, choices, screen, buttons, own)
     join_share_panel(ShareEvents(events), share, choices, screen)
@@ -84,7 +92,7 @@ def build_rank_tab(events: RankEvents) -> Choices:
         queue=False,
         api_visibility="private",
     )
-    return choices
+    return choices, door
 
 
 def _build_bar(library: Library) -> Bar:
@@ -150,7 +158,9 @@ def _build_own() -> Own:
     return Own(text, rank, file, error)
 
 
-def _build_results(bar: Bar, examples: Any, share: SharePanel) -> Screen:
+def _build_results(
+    bar: Bar, examples: Any, share: SharePanel, annotates: bool
+) -> tuple[Screen, NextTab]:
     status = _html(elem_id="status", js_on_load=STATUS_JS)
     intro = _html(render_intro(), elem_id="intro")
     with gr.Column(visible=False, elem_id="results") as results:
@@ -171,10 +181,15 @@ def _build_results(bar: Bar, examples: Any, share: SharePanel) -> Screen:
                 )
             ]
             link = _html(js_on_load=LINK_JS, elem_id="link")
-    return Screen(
+            judge = gr.Button(
+                "Annotate this", size="sm", visible=annotates, elem_id="annotate-this"
+            )
+        judge_error = _html(elem_id="annotate-this-error")
+    screen = Screen(
         status, bar.query_error, bar.corpus_error, examples, intro, results, bar.stop, cards,
         *[*charts.values(), strip, *files, link, share.first, share.second],
     )  # fmt: skip
+    return screen, NextTab(judge, judge_error)
 
 
 def _html(value: str = "", **options: Any) -> Any:

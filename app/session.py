@@ -46,6 +46,7 @@ class _Page:
     sources: dict[str, Source] = field(default_factory=dict)
     folder: tempfile.TemporaryDirectory[str] | None = None
     history: History = field(default_factory=History)
+    shown: RankingTrace | None = None
     comparison: Comparison | None = None
     evaluation: threading.Event | None = None
     analysis: threading.Event | None = None
@@ -107,6 +108,15 @@ class Sessions:
         with self._lock:
             page = self._page(key)
             page.history = page.history.add(trace, saved=saved)
+
+    def note_shown(self, key: str, trace: RankingTrace | None) -> None:
+        """The finished ranking the page shows now, None while one is being made."""
+        with self._lock:
+            self._page(key).shown = trace
+
+    def shown(self, key: str) -> RankingTrace | None:
+        with self._lock:
+            return self._page(key).shown
 
     def history(self, key: str) -> History:
         with self._lock:

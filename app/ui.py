@@ -14,8 +14,9 @@ import gradio as gr
 
 from app.annotate_desk import Desk
 from app.annotate_events import AnnotateEvents
+from app.annotate_ranking import join_ranking
 from app.annotate_results import ResultEvents
-from app.annotate_tab import TrainLink, build_annotate_tab, build_off
+from app.annotate_tab import AnnotateLinks, build_annotate_tab, build_off
 from app.annotate_training import join_training
 from app.api import add_api, answer_in_json
 from app.compare_tab import build_compare_tab
@@ -63,15 +64,16 @@ def build_page(library: Library, logins: bool = False) -> gr.Blocks:
         header = gr.HTML(render_header(describe_state(library)), apply_default_css=False)
         with gr.Tabs(elem_classes="main-tabs") as tabs:
             with gr.Tab("Rank", id="rank"):
-                choices = build_rank_tab(events)
+                choices, door = build_rank_tab(events, is_annotation_on(logins))
             build_explain_tab(events, choices)
             build_compare_tab(events)
             with gr.Tab("Annotate", id="annotate"):
-                link = _build_annotate(page, library, sessions, logins)
+                links = _build_annotate(page, library, sessions, logins)
             with gr.Tab("Train", id="train"):
-                door = build_train_tab(TrainEvents(library, sessions), choices.student)
-            if link is not None:
-                join_training(link, door, tabs)
+                training = build_train_tab(TrainEvents(library, sessions), choices.student)
+            if links is not None:
+                join_training(links, training, tabs)
+                join_ranking(door, links, tabs)
         gr.HTML(render_note(PRIVACY), apply_default_css=False)
 
         async def follow_warm_up() -> AsyncIterator[str]:
@@ -95,7 +97,7 @@ def build_page(library: Library, logins: bool = False) -> gr.Blocks:
 
 def _build_annotate(
     page: gr.Blocks, library: Library, sessions: Sessions, logins: bool
-) -> TrainLink | None:
+) -> AnnotateLinks | None:
     if not is_annotation_on(logins):
         build_off()
         return None

@@ -313,6 +313,12 @@ def test_the_commands(
     assert "ann\tannotator\t0 judged" in call("people", "salt", "--assign", "ann", "2")
     assert len(Judging(Store()).assignments.list_given("salt", "ann")) == 2
     assert main(["annotate", "people", "salt", "--assign", "ann", "all"]) == 1
+    call("people", "salt", "--unassign", "ann")
+    assert not Judging(Store()).assignments.list_given("salt", "ann")
+    [gold, *_] = Judging(Store()).store.list_queries("salt")
+    Judging(Store()).store.set_gold("salt", gold, make_answers({}))
+    call("people", "salt", "--assign", "ann", "gold")
+    assert Judging(Store()).assignments.list_given("salt", "ann") == {gold}
     capsys.readouterr()
     assert main(["annotate", "export", "salt", "--out", str(tmp_path)]) == 1
     assert "judged item" in capsys.readouterr().err

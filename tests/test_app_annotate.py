@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.annotate_desk import Desk
+from app.annotate_form import apply_form, write_form
 from app.annotate_wire import read_wire, write_wire
 from app.html_agreement import render_agreement
 from app.html_annotate import ItemView, render_item
@@ -98,6 +99,59 @@ def test_what_is_no_answer_is_refused(sent: Any) -> None:
 def test_half_characters_are_made_whole() -> None:
     item = make_case()
     assert read_wire(item, (), EMPTY | {"comment": "a\ud83d"}).comment == "a?"
+
+
+def test_a_project_survives_its_form() -> None:
+    project = Project(project_id="p", name="P", systems=("a", "b"), overlap=3, blind=False)
+    assert apply_form(project, write_form(project)) == project
+    blank = Project(project_id="p", name="new")
+    form = write_form(blank)._replace(
+        name=" Roads ", scale="no\n\n 1: yes\nvery: much", reasons="too long\nx: not: it\nكذب",
+        questions=["order", "grade"], systems=["mini"],
+    )  # fmt: skip
+    made = apply_form(blank, form)
+    assert (made.name, made.questions, made.systems) == ("Roads", ("grade", "order"), ("mini",))
+    assert [(g.value, g.label) for g in made.scale] == [(0, "no"), (1, "yes"), (2, "very: much")]
+    names = [(r.name, r.label) for r in made.reasons]
+    assert names == [("too_long", "too long"), ("x", "not: it"), ("كذب", "كذب")]
+    assert apply_form(made, write_form(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scale": "only"}, "a scale of 2"),
+        ({"scale": "1: no\n2: yes"}, "counted from 0"),
+        ({"scale": "a\n" * 60}, "at most 50 lines"),
+        ({"reasons": "a: x\na: y"}, "each once"),
+        ({"reasons": "a:"}, "expected a label"),
+        ({"questions": []}, "at least one question"),
+        ({"overlap": None}, "an overlap from 1"),
+        ({"name": ""}, "expected name"),
+    ],
+)
+def test_a_form_that_cannot_work_is_refused(changes: dict[str, Any], words: str) -> None:
+    project = Project(project_id="p", name="P")
+    with pytest.raises(InputError, match=words):
+        apply_form(project, write_form(project)._replace(**changes))
+
+
+def test_owners_make_gold_of_what_they_saved(desk: Desk) -> None:
+    opened = desk.open_item({"project": "salt", "go": "next"}, ask("olga"))
+    letter = {"project": "salt", "item": opened["item"], "gold": True}
+    assert 'data-act="gold" aria-pressed="false"' in opened["html"]
+    assert "save it first" in desk.mark_gold(letter, ask("olga"))["error"]
+    desk.save(send(opened, answers=EMPTY | {"grades": {"0": 2}}), ask("olga"))
+    assert "one of its owners" in desk.mark_gold(letter, ask("ada"))["error"]
+    assert desk.mark_gold(letter, ask("olga")) == {"gold": True}
+    item = desk.judging.store.get_item("salt", opened["item"])
+    assert item.gold is not None and list(item.gold.grades.values()) == [2]
+    assert item.gold_by == "olga"
+    for person, shown in (("olga", True), ("ann", False)):
+        again = desk.open_item({"project": "salt", "go": "next"}, ask(person))
+        assert ('data-act="gold"' in again["html"]) is shown
+    assert desk.mark_gold(letter | {"gold": False}, ask("olga")) == {"gold": False}
+    assert desk.judging.store.list_gold("salt") == ()
 
 
 def test_a_blind_judge_is_told_nothing_before(desk: Desk) -> None:

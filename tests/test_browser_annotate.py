@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from app.library import Library
 from app.ui import build_page, open_page
@@ -16,10 +16,13 @@ from reranker.annotation.judgement import Judgement
 from reranker.annotation.judging import Judging
 from reranker.annotation.project import Project
 from reranker.annotation.store import Store
+from reranker.trace import dump_trace
 from reranker.types import Evidence, Passage, Query
 from tests import test_browser_rank as rank_page
 from tests.annotation_cases import SYSTEM, TEXTS, make_case
 from tests.test_browser_rank import WAIT_MS, XSS, Visit, find_free_port
+from tests.test_browser_share import drop
+from tests.test_trace import TRACE
 
 pytestmark = pytest.mark.browser
 browser = rank_page.browser
@@ -154,6 +157,70 @@ def test_a_whole_session_by_keys(browser: Browser, url: str, judging: Judging) -
     expect(page.locator(".desk-query")).to_contain_text("roads? 1")
     expect(page.locator(".desk-reveal")).to_contain_text("mini, final")
     expect_state(page, "Saved as version 1")
+    assert not visit.complaints
+    page.context.close()
+
+
+def find_line(page: Page, name: str) -> Locator:
+    """A passage's line in the order, by its name on the desk."""
+    named = page.locator("b", has_text=re.compile(f"^{name}$"))
+    return page.locator("[data-order] > li").filter(has=named)
+
+
+def drag(page: Page, name: str, onto: str, *, below: bool) -> None:
+    """A line of the order, dragged with the mouse to above or below another one."""
+    start, end = (find_line(page, place).bounding_box() for place in (name, onto))
+    assert start and end
+    x = start["x"] + 40
+    page.mouse.move(x, start["y"] + start["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(x, (start["y"] + end["y"]) / 2, steps=4)
+    page.mouse.move(x, end["y"] + end["height"] * (0.8 if below else 0.2), steps=4)
+    page.mouse.up()
+
+
+def expect_order(page: Page, *lines: str) -> None:
+    shown = [re.compile(rf"^{re.escape(line.replace(' ', ''))}") for line in lines]
+    expect(page.locator("[data-order] > li")).to_have_text(shown)
+
+
+def test_the_order_is_dragged_tied_and_left_partial(
+    browser: Browser, url: str, judging: Judging
+) -> None:
+    start_project(judging, "order")
+    visit = visit_desk(browser, url, "ann", "order")
+    page = visit.page
+    page.locator("[data-order]").scroll_into_view_if_needed()
+    press(page, "k", "k", "o", "j", "o", "j", "o")
+    expect_order(page, "1. A", "2. B", "3. C")
+    places = page.locator(".desk-passage").evaluate_all("cards => cards.map(c => +c.dataset.p)")
+    item = judging.store.list_items("order")[0]
+    a, b, c = (item.passages[place].doc_id for place in places)
+    drag(page, "C", "A", below=False)
+    expect_order(page, "1. C", "2. A", "3. B")
+    drag(page, "C", "B", below=True)
+    expect_order(page, "1. A", "2. B", "3. C")
+    # Dropped where it was: nothing changes, and there is nothing more to undo.
+    drag(page, "B", "B", below=False)
+    expect_order(page, "1. A", "2. B", "3. C")
+    press(page, "z")
+    expect_order(page, "1. C", "2. A", "3. B")
+    # The cursor is where the mouse was: B is tied by its key, and what is dragged past a tie keeps
+    # it whole.
+    find_line(page, "B").click(position={"x": 30, "y": 8})
+    press(page, "t")
+    expect_order(page, "1. C", "2. A", "= B")
+    drag(page, "C", "B", below=True)
+    expect_order(page, "1. A", "= B", "3. C")
+    press(page, "Shift+Enter")
+    expect_state(page, "Saved as version 1")
+    # One out by its button, one out of the tie by dragging: the rest is a partial ranking.
+    find_line(page, "B").get_by_label("Take out").click()
+    expect_order(page, "1. A", "2. C")
+    press(page, "Shift+Enter")
+    expect_state(page, "Saved as version 2")
+    orders = [judgement.answers.order for judgement in saved(judging, "order", "ann")]
+    assert [[set(tier) for tier in order] for order in orders] == [[{a, b}, {c}], [{a}, {c}]]
     assert not visit.complaints
     page.context.close()
 
@@ -303,11 +370,17 @@ def test_a_project_is_made_on_the_page(browser: Browser, url: str, judging: Judg
     visit = visit_desk(browser, url, "olga", "before")
     page = visit.page
     page.get_by_role("tab", name="Project", exact=True).click()
+    page.get_by_role("button", name="A new project").click()
     page.locator("#ann-create").click()
     expect(page.locator("#ann-create-error .error")).to_contain_text(
         "expected name", ignore_case=True
     )
     page.locator("#ann-name textarea, #ann-name input").fill("made here")
+    page.locator("#ann-scale textarea").fill("no\n2: yes")
+    page.locator("#ann-create").click()
+    expect(page.locator("#ann-create-error .error")).to_contain_text("from 0 upward")
+    page.locator("#ann-scale textarea").fill("no\n1: rather\nyes")
+    page.locator("#ann-reasons textarea").fill("long: too long")
     page.locator("#ann-create").click()
     expect(page.locator("#ann-create-error")).to_contain_text("Created made here")
     page.locator("#ann-source input").click()
@@ -316,14 +389,69 @@ def test_a_project_is_made_on_the_page(browser: Browser, url: str, judging: Judg
     page.locator("#ann-add").click()
     expect(page.locator("#ann-items-error")).to_contain_text("Added")
     page.locator("#ann-person input, #ann-person textarea").fill("bob")
+    page.locator("#ann-share-more").click()
+    expect(page.locator("#ann-people-error .error")).to_contain_text("somebody with a role")
     page.locator("#ann-give").click()
     expect(page.locator("#ann-people")).to_contain_text("bob")
+    told = page.locator("#ann-people-error")
+    page.locator("#ann-share-more").click()
+    expect(told).to_contain_text("10 items given to bob")
+    page.locator("#ann-share-back").click()
+    expect(told).to_contain_text("10 items taken back from bob")
     page.get_by_role("tab", name="Judge").click()
     expect(page.locator(".desk-passage")).to_have_count(2)
+    grades = page.locator(".desk-passage").first.locator("[data-act=grade]")
+    expect(grades).to_have_text([re.compile("no"), re.compile("rather"), re.compile("yes")])
+    # What is saved becomes the gold answer by a key, and is no scale that can shrink any more.
+    press(page, "2", "Shift+G")
+    expect_state(page, "Save first")
+    press(page, "Shift+Enter")
+    expect_state(page, "Saved as version 1")
+    press(page, "Shift+G")
+    expect_state(page, "A gold item now")
+    page.get_by_role("tab", name="Project", exact=True).click()
+    page.locator("#ann-share-gold").click()
+    expect(told).to_contain_text("1 gold item of 1 given to bob")
+    page.locator("#ann-set-scale textarea").fill("no\nyes")
+    page.locator("#ann-write").click()
+    expect(page.locator("#ann-settings-error .error")).to_contain_text("people have judged")
+    page.locator("#ann-set-scale textarea").fill("no\nhalf\nyes")
+    page.locator("#ann-set-overlap input").fill("2")
+    page.locator("#ann-write").click()
+    expect(page.locator("#ann-settings-error")).to_contain_text("Settings saved")
+    page.get_by_role("tab", name="Judge").click()
+    expect(grades.nth(1)).to_contain_text("half")
+    [made] = [v for v in judging.store.list_projects("olga") if v.project.name == "made here"]
+    assert made.project.overlap == 2 and [r.name for r in made.project.reasons] == ["long"]
+    assert len(judging.store.list_gold(made.project.project_id)) == 1
     page.set_viewport_size({"width": 390, "height": 800})
     expect(page.locator("[data-act=save]")).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("[data-act=grade]").first.tap()
     expect(page.locator("[data-act=grade]").first).to_have_attribute("aria-pressed", "true")
+    assert not visit.complaints
+    page.context.close()
+
+
+def test_a_ranking_becomes_an_item_by_one_click(
+    browser: Browser, url: str, judging: Judging
+) -> None:
+    start_project(judging, "ranked")
+    visit = visit_desk(browser, url, "olga", "ranked")
+    page = visit.page
+    page.get_by_role("tab", name="Rank", exact=True).click()
+    drop(page, dump_trace(TRACE))
+    expect(page.locator("#trace-file")).to_be_enabled()
+    for _ in range(2):
+        page.locator("#annotate-this").click()
+        expect(page.locator(".desk-query")).to_have_text(TRACE.query.text)
+        expect(page.locator(".desk-passage")).to_have_count(len(TRACE.hits))
+        page.get_by_role("tab", name="Rank", exact=True).click()
+    assert list(judging.store.list_queries("ranked").values())[1:] == [TRACE.query.text]
+    # Somebody who only judges there adds nothing.
+    judging.store.set_role("ranked", "ann", "owner")
+    judging.store.set_role("ranked", "olga", "annotator")
+    page.locator("#annotate-this").click()
+    expect(page.locator("#annotate-this-error .error")).to_contain_text("ask one of its owners")
     assert not visit.complaints
     page.context.close()

@@ -1,7 +1,7 @@
 """How far people agree, in numbers: ratings in, coefficients with intervals out.
 
-Krippendorff's alpha comes from the package krippendorff, Kendall's tau and the bootstrap from scipy;
-Cohen's kappa is in pair_agreement.py. Knows neither projects nor answers.
+Krippendorff's alpha comes from the package krippendorff, Kendall's tau and the bootstrap from
+scipy; Cohen's kappa is in pair_agreement.py. Knows neither projects nor answers.
 """
 
 from __future__ import annotations

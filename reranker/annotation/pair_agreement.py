@@ -1,8 +1,8 @@
-"""Cohen's kappa of every two people, with intervals: ratings in, coefficients by pair and person out.
+"""Cohen's kappa of every two people, with intervals.
 
-The coefficient comes from scikit-learn. Its intervals take hundreds of resamples of every pair,
-for which that function is too slow by far: they are worked out from tables of counts, all
-resamples at once. Knows neither projects nor answers.
+Takes ratings, returns coefficients by pair and by person. The coefficient comes from scikit-learn.
+Its intervals take hundreds of resamples of every pair, for which that function is too slow: they
+are worked out from tables of counts, all resamples at once. Knows neither projects nor answers.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _resample_kappas(
     resamples: int,
     seed: int,
 ) -> dict[Pair, NDArray[np.float64]]:
-    """Kappa in each resample, nan where it is not defined; pairs with too few items are left out."""
+    """Kappa in each resample, nan where it is not defined, of pairs with enough items."""
     items = sorted({groups.get(unit, unit) for units in shared.values() for unit in units})
     rows = {item: row for row, item in enumerate(items)}
     domain = sorted({value for unit in ratings.values() for value in unit.values()})
