@@ -94,10 +94,11 @@ def _resample_kappas(
         own, local = np.unique(places, return_inverse=True)
         if len(own) < MIN_GROUPS:
             continue
-        table = np.zeros((len(own), len(domain), len(domain)))
         left = [domain.index(ratings[unit][first]) for unit in units]
         right = [domain.index(ratings[unit][second]) for unit in units]
-        np.add.at(table, (local, left, right), 1)
+        shape = (len(own), len(domain), len(domain))
+        cells = np.ravel_multi_index((local, np.asarray(left), np.asarray(right)), shape)
+        table = np.bincount(cells, minlength=math.prod(shape)).reshape(shape).astype(np.float64)
         tables[first, second] = own, table
     drawn: dict[Pair, list[NDArray[np.float64]]] = {pair: [] for pair in tables}
     for weights in _draw_weights(len(items), resamples, seed) if tables else ():
