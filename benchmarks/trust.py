@@ -14,13 +14,12 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
 from benchmarks.quality import DATA
 from benchmarks.reasons import Values, measure_qed
-from benchmarks.trust_sets import QuerySet, load_everyday, load_squad_set
+from benchmarks.trust_sets import Found, QuerySet, load_everyday, load_squad_set
 from benchmarks.trust_tables import (
     tabulate_agreement,
     tabulate_attacks,
@@ -30,7 +29,7 @@ from benchmarks.trust_tables import (
     tabulate_stability,
     write_verdict,
 )
-from reranker.config import DEFAULT_STUDENT, Profile
+from reranker.config import DEFAULT_STUDENT
 from reranker.explain.faithfulness import FaithfulnessReport, FaithfulnessRequest
 from reranker.explain.parity import Parity, measure_parity
 from reranker.explain.red_team import RedTeam, RedTeamRequest
@@ -38,26 +37,13 @@ from reranker.explain.running import analyse
 from reranker.explain.stability import Stability, StabilityRequest
 from reranker.pipeline import rank
 from reranker.student.student import Student, load_student
-from reranker.types import Quantization, RankingTrace, RankSettings
+from reranker.types import Quantization, RankSettings
 
 DEPTH = 10
 FEW = 30
 """Queries below which the report says that it is a first look."""
 PARTS = ("faithfulness", "stability", "attacks", "parity", "benefit")
 QUANTIZATIONS: tuple[Quantization, ...] = ("bf16", "fp32", "int8", "nf4", "fp4")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """Everything measured on one query set, by query_id."""
-
-    queries: QuerySet
-    traces: dict[str, RankingTrace]
-    reports: dict[str, FaithfulnessReport]
-    stabilities: dict[str, Stability]
-    teams: tuple[RedTeam, ...]
-    parity: Parity | None
-    profile: Profile
 
 
 def measure_set(

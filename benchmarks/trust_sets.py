@@ -1,4 +1,7 @@
-"""The query sets of benchmarks/trust.py: judged lists, and what people marked as evidence."""
+"""The query sets of benchmarks/trust.py, and what is found on each.
+
+Takes collections on disk, returns judged lists and what people marked as evidence.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.reasons import WINDOW
+from reranker.config import Profile
 from reranker.corpora import list_hits, load_corpus, load_qrels, load_queries
 from reranker.corpora.corpus import make_corpus
+from reranker.explain.faithfulness import FaithfulnessReport
+from reranker.explain.parity import Parity
+from reranker.explain.red_team import RedTeam
+from reranker.explain.stability import Stability
 from reranker.pipeline import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.training.sources import read_squad
 from reranker.trec import Qrels
-from reranker.types import Query
+from reranker.types import Query, RankingTrace
 
 DEEP = 100
 
@@ -28,6 +36,19 @@ class QuerySet:
     deep_requests: tuple[RankRequest, ...]
     qrels: Qrels
     marked: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """Everything measured on one query set, by query_id."""
+
+    queries: QuerySet
+    traces: dict[str, RankingTrace]
+    reports: dict[str, FaithfulnessReport]
+    stabilities: dict[str, Stability]
+    teams: tuple[RedTeam, ...]
+    parity: Parity | None
+    profile: Profile
 
 
 def load_everyday(limit: int) -> QuerySet:

@@ -7,8 +7,8 @@ from a number by a rule that stands here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from benchmarks.trust_sets import Found
 from reranker.evaluation.statistics import Interval, bootstrap_mean
 from reranker.explain.attacks import ATTACKS, CONTROL, DEFENCES
 from reranker.explain.benefit import (
@@ -20,9 +20,6 @@ from reranker.explain.benefit import (
 )
 from reranker.explain.human_evidence import compare_spans
 from reranker.explain.red_team import summarize_attacks
-
-if TYPE_CHECKING:
-    from benchmarks.trust import Found
 
 SAME_POINTS = 0.005
 BIASED, STEADY = 0.3, 0.9
