@@ -55,9 +55,11 @@ class Own(NamedTuple):
     error: Any
 
 
-def build_rank_tab(events: RankEvents, annotates: bool = False) -> tuple[Choices, NextTab]:
-    """Adds the tab's contents to the Blocks that is being built: the controls a run reads, and what
-    leads on. annotates: whether annotation is on."""
+def build_rank_tab(
+    events: RankEvents, tab: gr.Tab, annotates: bool = False
+) -> tuple[Choices, NextTab]:
+    """Adds the contents of `tab` to the Blocks that is being built: the controls a run reads, and
+    what leads on. annotates: whether annotation is on."""
     library = events.library
     bar = _build_bar(library)
     with gr.Column(elem_classes="drawers"):
@@ -69,7 +71,7 @@ def build_rank_tab(events: RankEvents, annotates: bool = False) -> tuple[Choices
     screen, door = _build_results(bar, examples, share, annotates)
     choices = Choices(source=bar.source, query=bar.query, **advanced)
     _join_run(events, bar, choices, screen, buttons, own)
-    join_share_panel(ShareEvents(events), share, choices, screen)
+    join_share_panel(ShareEvents(events), share, choices, screen, tab)
     bar.source.change(
         events.choose_source,
         bar.source,

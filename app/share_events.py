@@ -71,6 +71,15 @@ class ShareEvents:
             return _tell(messages.NOT_KEPT), *_fill_nothing(), *Screen()
         return "", *self._show(entry.trace, "Shown again from this page.", key)
 
+    def list_newer(
+        self, first: int | None, second: int | None, request: gr.Request
+    ) -> tuple[Any, Any]:
+        """Both choosers, where another tab has made a ranking since they were filled; else what is
+        chosen stays."""
+        history = self.sessions.history(find_key(request))
+        latest = history.entries[-1].number if history.entries else 0
+        return show_history(history) if latest > max(first or 0, second or 0) else (SKIP, SKIP)
+
     def compare(self, first: int | None, second: int | None, request: gr.Request) -> Any:
         """Two rankings of this page's history side by side, or why that cannot be."""
         history = self.sessions.history(find_key(request))

@@ -60,9 +60,10 @@ def build_share_panel() -> SharePanel:
 
 
 def join_share_panel(
-    events: ShareEvents, panel: SharePanel, choices: Choices, screen: Screen
+    events: ShareEvents, panel: SharePanel, choices: Choices, screen: Screen, tab: gr.Tab
 ) -> None:
-    """Joins the drawer to its events, and the page's opening to what its address asks for."""
+    """Joins the drawer to its events, and the page's opening to what its address asks for. tab:
+    the one it is in; rankings made on others are listed when it is chosen again."""
     quick: dict[str, Any] = {
         "queue": False,
         "show_progress": "hidden",
@@ -77,6 +78,7 @@ def join_share_panel(
         concurrency_limit=4,
         api_visibility="private",
     )
+    tab.select(events.list_newer, [panel.first, panel.second], [panel.first, panel.second], **quick)
     panel.again.click(events.show_again, panel.first, [panel.error, *choices, *screen], **quick)
     panel.beside.click(events.compare, [panel.first, panel.second], panel.sides, **quick)
     panel.clear.click(

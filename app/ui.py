@@ -63,8 +63,8 @@ def build_page(library: Library, logins: bool = False) -> gr.Blocks:
     ) as page:
         header = gr.HTML(render_header(describe_state(library)), apply_default_css=False)
         with gr.Tabs(elem_classes="main-tabs") as tabs:
-            with gr.Tab("Rank", id="rank"):
-                choices, door = build_rank_tab(events, is_annotation_on(logins))
+            with gr.Tab("Rank", id="rank") as rank_tab:
+                choices, door = build_rank_tab(events, rank_tab, is_annotation_on(logins))
             build_explain_tab(events, choices)
             build_compare_tab(events)
             with gr.Tab("Annotate", id="annotate"):

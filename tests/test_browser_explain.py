@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests import test_browser_rank as rank_page
 from tests.fake_student import FakeReader, FakeStudent
 from tests.test_browser_rank import OTHER, QUERY, XSS, Visit, close_visit, open_visit
+from tests.test_stability import CopyingReader
 
 # Fixtures of the other file, found here by name.
 browser = rank_page.browser
@@ -134,6 +136,30 @@ def test_stability_draws_its_intervals(asked: Visit) -> None:
     expect(page.locator("#exp-stability-result")).to_contain_text("changed rank")
     expect(page.locator(".exp-intervals .js-plotly-plot")).to_be_visible()
     expect(page.locator("#exp-stop")).to_be_disabled()
+
+
+def test_the_agreed_order_becomes_a_ranking_of_its_own(
+    asked: Visit, fake_student: FakeStudent
+) -> None:
+    page = asked.page
+    fake_student.reader = CopyingReader()
+    show_question(page, "Stability")
+    page.locator("#exp-adopt").click()
+    expect(page.locator("#exp-adopt-status [role=alert]")).to_contain_text("Shuffle and read")
+    page.locator("#exp-stability").click()
+    wait_until_done(page)
+    page.locator("#exp-adopt").click()
+    expect(page.locator("#exp-adopt-status")).to_contain_text("Its order rests on 9 readings")
+    expect(page.locator("#exp-subject")).to_contain_text("agreed over 8 shuffled readings")
+    expect(page.locator("#exp-ranking input")).to_have_value(re.compile("^2[.].*agreed order"))
+    expect(page.locator("#exp-passage input")).to_have_value(re.compile("^1[.] "))
+    page.get_by_role("tab", name="Rank").click()
+    page.get_by_role("button", name="Earlier and saved rankings").click()
+    expect(page.locator("#history-second input")).to_have_value(re.compile("agreed order"))
+    page.locator("#history-first input").click()
+    page.get_by_role("option", name=re.compile("agreed order")).first.click()
+    page.locator("#history-again").click()
+    expect(page.locator(".strip")).to_contain_text("agreed over 8 shuffled readings")
 
 
 def test_faithfulness_and_red_team_answer(asked: Visit) -> None:
