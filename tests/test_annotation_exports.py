@@ -109,17 +109,34 @@ def test_history_keeps_every_version(judged: tuple[Judging, str], tmp_path: Path
 
 
 def test_other_tools_get_their_forms(judged: tuple[Judging, str], tmp_path: Path) -> None:
-    records = json.loads(export(judged, "argilla", tmp_path).read_text())
+    with zipfile.ZipFile(export(judged, "argilla", tmp_path)) as archive:
+        records = json.loads(archive.read("records.json"))
+        settings = json.loads(archive.read(".argilla/settings.json"))
     assert len(records) == 6 and len({record["id"] for record in records}) == 6
-    first = next(r for r in records if r["metadata"]["doc_id"] == "d1" and r["responses"])
-    assert first["responses"]["grade"][0]["value"] == "3"
-    assert first["responses"]["verdict"][0]["value"] == "wrong"
+    first = next(r for r in records if r["metadata"]["doc_id"] == "d1" and r["suggestions"])
+    assert first["suggestions"]["grade"] == {"value": "3", "agent": "one annotator"}
+    assert first["suggestions"]["verdict"]["value"] == "wrong"
+    # A server refuses answers of people it does not know, and what its settings do not name.
+    assert all(not record["responses"] for record in records)
+    named = {question["name"] for question in settings["questions"]}
+    assert all(set(record["suggestions"]) <= named for record in records)
+    fields = {field["name"]: field["required"] for field in settings["fields"]}
+    required = {name for name, needed in fields.items() if needed}
+    assert all(required <= set(record["fields"]) <= set(fields) for record in records)
+    names = {field["name"] for field in settings["metadata"]}
+    assert all(all(r["metadata"].values()) and set(r["metadata"]) <= names for r in records)
     with zipfile.ZipFile(export(judged, "label-studio", tmp_path)) as archive:
         tasks = json.loads(archive.read("tasks.json"))
         interface = ElementTree.fromstring(archive.read("labelling-interface.xml"))
     named = {element.get("name") for element in interface.iter() if element.get("name")}
     results = [r for t in tasks for a in t["annotations"] for r in a["result"]]
     assert {r["from_name"] for r in results} <= named
+    choices = {choice.get("value") for choice in interface.iter("Choice")}
+    assert {c for r in results for c in r["value"].get("choices", ())} <= choices
+    assert not any("completed_by" in a for t in tasks for a in t["annotations"])
+    assert all(len(t["data"]["annotators"]) == len(t["annotations"]) for t in tasks)
+    assert all(len({r["id"] for r in a["result"]}) == len(a["result"])
+               for t in tasks for a in t["annotations"])  # fmt: skip
     [span] = [r["value"] for r in results if r["type"] == "labels"]
     assert (span["start"], span["end"], span["text"]) == (0, 39, TEXTS["d1"][:39])
 

@@ -18,7 +18,12 @@ from pydantic import TypeAdapter
 
 from reranker.annotation.card import write_card
 from reranker.annotation.consensus import settle_items
-from reranker.annotation.interchange import list_argilla, list_label_studio, write_label_config
+from reranker.annotation.interchange import (
+    list_argilla,
+    list_label_studio,
+    write_argilla_settings,
+    write_label_config,
+)
 from reranker.annotation.item import Item
 from reranker.annotation.judgement import Judgement
 from reranker.annotation.judging import Judging, current_judgements
@@ -149,8 +154,17 @@ def _write_history(material: Material, path: Path) -> None:
 
 
 def _write_argilla(material: Material, path: Path) -> None:
-    records = list(list_argilla(material.project, material.items, material.annotations))
-    _write_text(path, json.dumps(records, ensure_ascii=False, indent=1))
+    """A folder as Argilla saves a dataset: its settings, its name, its records."""
+    settled = {item.item_id: consensus for item, consensus in material.judged}
+    records = list(list_argilla(material.project, material.items, settled))
+    files: dict[str, Any] = {
+        ".argilla/settings.json": write_argilla_settings(material.project),
+        ".argilla/dataset.json": {"name": material.project.project_id},
+        "records.json": records,
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, json.dumps(content, ensure_ascii=False, indent=1))
 
 
 def _write_label_studio(material: Material, path: Path) -> None:
@@ -180,7 +194,7 @@ FORMATS: dict[str, Format] = {
          lambda m, p: _write_text(p, _write_lines(list_corrected(m.project, m.judged)))),
         ("dear-cot", "dear-cot.jsonl", "Stage 2: DeAR-COT conversations",
          lambda m, p: _write_text(p, _write_lines(list_conversations(m.project, m.judged)))),
-        ("argilla", "argilla.json", "Argilla records", _write_argilla),
+        ("argilla", "argilla.zip", "Argilla dataset", _write_argilla),
         ("label-studio", "label-studio.zip", "Label Studio tasks", _write_label_studio),
         ("card", "README.md", "Dataset card", _write_card),
         ("yaml", "project.yaml", "The project itself, to copy",
