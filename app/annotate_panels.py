@@ -59,7 +59,7 @@ def build_create() -> Create:
     with gr.Accordion("A new project", open=True, elem_id="ann-new") as drawer:
         file = gr.File(
             label="From a project file (.yaml), instead of the form", file_types=[".yaml", ".yml"],
-            height=110, elem_id="ann-yaml",
+            height=140, elem_id="ann-yaml",
         )  # fmt: skip
         blank = Project(project_id="new", name="new")
         form = _build_form(write_form(blank)._replace(name=""), "ann")
@@ -132,7 +132,7 @@ def _build_items(corpora: Sequence[tuple[str, str]]) -> Act:
             elem_id="ann-depth",
         )  # fmt: skip
     files = gr.File(
-        label="Files: traces, items or runs", file_count="multiple", height=110, elem_id="ann-items"
+        label="Files: traces, items or runs", file_count="multiple", height=140, elem_id="ann-items"
     )
     add = gr.Button("Add items", size="sm", elem_id="ann-add")
     return Act([source, files, corpus, depth], (add,), _html("ann-items-error"))

@@ -16,6 +16,7 @@ from reranker.annotation.judgement import PersonProgress
 from reranker.annotation.project import Role
 from reranker.annotation.report import AgreementReport, Share
 
+NUMBERS = ("value", "95 % interval", "units", "right", "share", "judged", "left", "an item")
 LISTED = 100
 """Disagreements in the list; the desk walks through all of them."""
 
@@ -116,7 +117,10 @@ def _render_disagreements(report: AgreementReport) -> str:
 
 
 def _table(heads: Sequence[str], rows: str) -> str:
-    shown = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    shown = "".join(
+        f'<th scope="col" class="{"number" if head in NUMBERS else "words"}">{head}</th>'
+        for head in heads
+    )
     return (
         '<div class="desk-table" tabindex="0" role="region" aria-label="Table"><table><thead><tr>'
         f"{shown}</tr></thead><tbody>{rows}</tbody></table></div>"
