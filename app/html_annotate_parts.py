@@ -168,7 +168,8 @@ def render_others(
         for name, cells in rows
     )
     return (
-        '<div class="desk-others desk-table" tabindex="0" role="region" aria-label="What people said">'
+        '<div class="desk-others desk-table" tabindex="0" role="region" '
+        'aria-label="What people said">'
         f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
