@@ -224,7 +224,7 @@ DEFENCES: tuple[Defence, ...] = (
     ),
     Defence(
         name="all",
-        title="all of these",
+        title="the last three together",
         shows="Controls stripped, marks escaped, suspect sentences left out.",
         clean=_clean_all,
     ),
