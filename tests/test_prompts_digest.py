@@ -138,6 +138,13 @@ def test_a_ranking_prompt_has_a_line_a_passage() -> None:
     assert prompt.endswith(RANKING) and NOTE in prompt
 
 
+def test_a_ranking_prompt_counts_no_further_than_the_student_has_seen() -> None:
+    words = tuple(f"word{n}" for n in range(17))
+    for covered, counted in ((0, "0/8"), (10, "5/8"), (17, "8/8")):
+        digest = replace(LEAD, covers=words[:covered], lacks=words[covered:])
+        assert f" 7 {counted}<" in write_ranking_prompt("long", [digest], ["answers"])
+
+
 @pytest.mark.parametrize(("place", "verdict"), list(product((FIRST, SECOND), VERDICTS)))
 def test_a_note_is_taken_apart(place: str, verdict: str) -> None:
     reason = f"It covers {COVERED[0]} and {COVERED[1]}, not {LACKING[0]}, unlike [1]."

@@ -23,6 +23,7 @@ MAX_QUERY_CHARS = 200
 MAX_REASON_TOKENS = 72
 STYLES = 6
 MAX_TERMS = 4
+MAX_WORDS = 8
 
 # Each marker is one token of the student's own tokenizer.
 FIELDS = ("query", "asks", "passage", "covers", "lacks", "cue", "repeats", "lead")
@@ -113,13 +114,21 @@ def write_ranking_prompt(
     each passage (None before any note is written: rank-first mode)."""
     lines = [
         f"{_label(d.position)}{VERDICT_MARKERS[verdict] if verdict else NOTE}"
-        f" {d.strength} {len(d.covers)}/{len(d.covers) + len(d.lacks)}"
+        f" {d.strength} {_count_words(len(d.covers), len(d.covers) + len(d.lacks))}"
         f"{' ' + d.cue if d.cue != 'none' else ''}"
         f"{'' if d.repeats is None else REPEATS + _label(d.repeats)}"
         for d, verdict in zip(digests, verdicts, strict=True)
     ]
     query = neutralize(query, MAX_QUERY_CHARS)
     return f"{QUERY} {query}{ASKS} {digests[0].asks}{PASSAGE}{''.join(lines)}{RANKING}"
+
+
+def _count_words(covered: int, asked: int) -> str:
+    """Covered words of all; of a longer query as a share of MAX_WORDS, for a student that has seen
+    few such queries loses its place in the list over numbers it does not know."""
+    if asked > MAX_WORDS:
+        covered, asked = round(covered * MAX_WORDS / asked), MAX_WORDS
+    return f"{covered}/{asked}"
 
 
 def note_grammar(digest: Digest, window_size: int) -> Grammar:
