@@ -2,7 +2,7 @@
 
 Knows Plotly and no trace of a ranking. Colours of text and grid are left to
 assets/css/studio.css, which knows whether the page is dark; what has a meaning is coloured
-here, and never by colour alone. app/charts.js reads the roles that are given to traces here.
+here, and never by colour alone. app/rank/charts.js reads the roles that are given to traces here.
 """
 
 from __future__ import annotations

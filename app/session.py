@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.comparison import Comparison
-from app.history import History
+from app.compare.comparison import Comparison
 from app.library import Source
+from app.rank.history import History
 from reranker.explain.analyses import ResultShelf
 from reranker.types import RankingTrace
 

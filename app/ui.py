@@ -12,26 +12,26 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.annotate_desk import Desk
-from app.annotate_events import AnnotateEvents
-from app.annotate_ranking import join_ranking
-from app.annotate_results import ResultEvents
-from app.annotate_tab import AnnotateLinks, build_annotate_tab, build_off
-from app.annotate_training import join_training
+from app.annotate.desk import Desk
+from app.annotate.events import AnnotateEvents
+from app.annotate.ranking import join_ranking
+from app.annotate.results import ResultEvents
+from app.annotate.tab import AnnotateLinks, build_annotate_tab, build_off
+from app.annotate.training import join_training
 from app.api import add_api, answer_in_json
-from app.compare_tab import build_compare_tab
-from app.explain_tab import build_explain_tab
-from app.history import MAX_ENTRIES
+from app.compare.tab import build_compare_tab
+from app.explain.tab import build_explain_tab
 from app.html import render_header, render_note
 from app.library import Library
 from app.login import Logins
 from app.messages import Message
 from app.people import is_annotation_on
-from app.rank_events import RankEvents
-from app.rank_tab import build_rank_tab
+from app.rank.events import RankEvents
+from app.rank.history import MAX_ENTRIES
+from app.rank.tab import build_rank_tab
 from app.session import Sessions
-from app.train_events import TrainEvents
-from app.train_tab import build_train_tab
+from app.train.events import TrainEvents
+from app.train.tab import build_train_tab
 from reranker.config import ASSETS
 
 ACCESS_JS = (Path(__file__).parent / "access.js").read_text(encoding="utf-8")

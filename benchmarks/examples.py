@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from app.examples import FOLDER, MAX_EXAMPLES, Chosen, Kind, Sight, describe_sight
+from app.rank.examples import FOLDER, MAX_EXAMPLES, Chosen, Kind, Sight, describe_sight
 from reranker.config import DEFAULT_STUDENT
 from reranker.corpora import load_corpus, load_qrels, load_queries
 from reranker.digest import INSTRUCTION

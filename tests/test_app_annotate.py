@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from app.annotate_desk import Desk
-from app.annotate_form import apply_form, write_form
-from app.annotate_wire import read_wire, write_wire
-from app.html_agreement import render_agreement
-from app.html_annotate import ItemView, render_item
-from app.html_annotate_parts import KEYS, describe_seconds, name_place, render_desk, render_keys
+from app.annotate.desk import Desk
+from app.annotate.form import apply_form, write_form
+from app.annotate.html import ItemView, render_item
+from app.annotate.html_agreement import render_agreement
+from app.annotate.html_parts import KEYS, describe_seconds, name_place, render_desk, render_keys
+from app.annotate.wire import read_wire, write_wire
 from app.people import ALONE, find_person, is_annotation_on
 from reranker.annotation.answers import PartAnswer, Span
 from reranker.annotation.project import Project

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from app.chart_panel import show_charts
-from app.figures import CHARTS, Chart
-from app.html_chart_tools import render_chart_tools, render_selection
-from app.rank_events import Screen
+from app.rank.chart_panel import show_charts
+from app.rank.events import Screen
+from app.rank.figures import CHARTS, Chart
+from app.rank.html_chart_tools import render_chart_tools, render_selection
 from reranker.types import RankingTrace, TermWeight
 from tests.test_app_html import XSS, make_trace
 

@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 
-from app import compare_sources
-from app.compare_events import CompareEvents
-from app.compare_exports import write_comparison, write_runs
-from app.compare_figures import draw_deltas, draw_query_flow, draw_spread
-from app.compare_screen import CompareScreen, CompareScreens
-from app.compare_sources import gather_traces, read_files, tell_apart
-from app.compare_walk import WalkEvents
-from app.comparison import Comparison, Walk, collect_runs, compare_runs
-from app.html_compare import render_failures, render_reports, render_result_table
-from app.html_compare_query import (
+from app.compare import sources as compare_sources
+from app.compare.comparison import Comparison, Walk, collect_runs, compare_runs
+from app.compare.events import CompareEvents
+from app.compare.exports import write_comparison, write_runs
+from app.compare.figures import draw_deltas, draw_query_flow, draw_spread
+from app.compare.html import render_failures, render_reports, render_result_table
+from app.compare.html_query import (
     name_passages,
     render_contrasts,
     render_grade,
     render_query_view,
 )
-from app.html_compare_report import DETAILED, render_comparison_report
+from app.compare.html_report import DETAILED, render_comparison_report
+from app.compare.remarks import Remark, make_remark
+from app.compare.screen import CompareScreen, CompareScreens
+from app.compare.sources import gather_traces, read_files, tell_apart
+from app.compare.walk import WalkEvents
 from app.library import Library
-from app.rank_events import RankEvents
-from app.remarks import Remark, make_remark
+from app.rank.events import RankEvents
 from app.session import Sessions
 from reranker.errors import InputError
 from reranker.evaluation.contrast import ContrastFilter
@@ -245,7 +245,7 @@ class FakeRequest:
 
 
 class FakeEvent:
-    """What app/compare.js sends."""
+    """What app/compare/compare.js sends."""
 
     def __init__(self, **data: object) -> None:
         self.__dict__.update(data)

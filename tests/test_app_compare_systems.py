@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 
 from app import library as library_module
-from app.compare_events import OWN_FILE, CompareEvents
-from app.compare_experiments import gather_experiments, name_experiment, write_experiment
-from app.compare_sources import read_files
-from app.compare_systems import (
+from app.compare.comparison import collect_runs, compare_runs
+from app.compare.events import OWN_FILE, CompareEvents
+from app.compare.experiments import gather_experiments, name_experiment, write_experiment
+from app.compare.sources import read_files
+from app.compare.systems import (
     list_judged,
     make_plan,
     open_collection,
     read_collection,
     stream_evaluation,
 )
-from app.comparison import collect_runs, compare_runs
 from app.library import Library
-from app.rank_events import RankEvents
+from app.rank.events import RankEvents
 from app.session import Sessions
 from reranker.errors import InputError
 from reranker.evaluation.experiment import Experiment

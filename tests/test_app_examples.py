@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.examples import MAX_EXAMPLES, Sight, describe_sight, list_examples, read_chosen
+from app.rank.examples import MAX_EXAMPLES, Sight, describe_sight, list_examples, read_chosen
 from benchmarks.examples import Seen, check_sight, choose_sights, measure_gains, rank_judged
 from reranker.config import DEFAULT_STUDENT
 from reranker.corpora import load_corpus, parse_pasted

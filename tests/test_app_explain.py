@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from app.explain_events import KEPT_RESULT, ExplainEvents, ExplainScreen
-from app.explain_figures import draw_heat, draw_intervals, draw_places
-from app.explain_subject import Subject, SubjectEvents
-from app.html_explain import (
+from app.explain.events import KEPT_RESULT, ExplainEvents, ExplainScreen
+from app.explain.figures import draw_heat, draw_intervals, draw_places
+from app.explain.html import (
     render_attribution,
     render_cost,
     render_counterfactual,
     render_flip,
     render_subject,
 )
-from app.html_trust import render_faithfulness, render_red_team, render_stability
+from app.explain.html_trust import render_faithfulness, render_red_team, render_stability
+from app.explain.subject import Subject, SubjectEvents
 from app.library import Library
-from app.rank_events import SKIP, RankEvents
+from app.rank.events import SKIP, RankEvents
 from app.session import Sessions
 from reranker.explain.analyses import ResultShelf, estimate_request, hash_request
 from reranker.explain.attribution import AttributionRequest, HeatMap, attribute_score

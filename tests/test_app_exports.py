@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.exports import COLUMNS, name_files, write_table, write_trace, write_trec
+from app.rank.exports import COLUMNS, name_files, write_table, write_trace, write_trec
 from reranker.errors import InputError
 from reranker.trace import load_trace
 from reranker.trec import read_run

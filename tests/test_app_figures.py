@@ -9,9 +9,9 @@ import pytest
 
 from app.facts import describe_flow, name_apart
 from app.figure_style import LABELLED, SELECTED_COLOR
-from app.figures import CHARTS, STAGE_COLORS, Chart, draw_distribution, draw_flow
-from app.flow_figure import GRIPS
 from app.plots import make_plot
+from app.rank.figures import CHARTS, STAGE_COLORS, Chart, draw_distribution, draw_flow
+from app.rank.flow_figure import GRIPS
 from reranker.config import ASSETS
 from reranker.types import Hit, Passage, PassageScore, RankingTrace, TermWeight
 from tests.test_app_html import make_trace

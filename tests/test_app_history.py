@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import app.history
-from app.history import MAX_ENTRIES, History
+import app.rank.history
+from app.rank.history import MAX_ENTRIES, History
 from app.session import Sessions
 from reranker.types import Query, RankingTrace
 from tests.test_trace import TRACE
@@ -35,12 +35,12 @@ def test_a_ranking_is_kept_once() -> None:
 
 def test_bytes_are_bounded_and_what_is_larger_than_all_is_not_kept(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     size = History().add(TRACE).entries[0].size
-    monkeypatch.setattr(app.history, "MAX_BYTES", 2 * size + 100)
+    monkeypatch.setattr(app.rank.history, "MAX_BYTES", 2 * size + 100)
     history = History()
     for query in ("one", "two", "three"):
         history = history.add(make_trace(query))
     assert [entry.trace.query.text for entry in history.entries] == ["two", "three"]
-    monkeypatch.setattr(app.history, "MAX_BYTES", size // 2)
+    monkeypatch.setattr(app.rank.history, "MAX_BYTES", size // 2)
     assert history.add(make_trace("four")) is history
 
 

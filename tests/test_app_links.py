@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import links
 from app.library import Library
-from app.links import Address, find_address, list_allowed, read_link, write_link
-from app.ranking import MAX_QUERY_CHARS
-from app.share_events import explain_link
+from app.rank import links
+from app.rank.links import Address, find_address, list_allowed, read_link, write_link
+from app.rank.ranking import MAX_QUERY_CHARS
+from app.rank.share_events import explain_link
 from reranker.corpora import load_corpus
 from reranker.errors import InputError
 from reranker.types import Query, RankingTrace, RankSettings, StudentInfo

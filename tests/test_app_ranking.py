@@ -9,7 +9,7 @@ import pytest
 
 from app.library import Library, Shelf, Source
 from app.messages import NO_QUERY, NOTHING_FOUND
-from app.ranking import MAX_QUERY_CHARS, RankJob, RankView, stream_views, update_view
+from app.rank.ranking import MAX_QUERY_CHARS, RankJob, RankView, stream_views, update_view
 from reranker import pipeline
 from reranker.corpora import make_corpus, parse_pasted
 from reranker.errors import InputError, StudentError

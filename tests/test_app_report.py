@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app.exports import write_report
-from app.html_charts import render_flow, render_scores, render_terms
-from app.html_report import make_style, render_report
+from app.rank.exports import write_report
+from app.rank.html_charts import render_flow, render_scores, render_terms
+from app.rank.html_report import make_style, render_report
 from reranker.config import ASSETS
 from reranker.types import Hit, Query, RankingTrace, RankSettings, StudentInfo, TermWeight
 from tests.test_app_html import XSS

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.facts import describe_distribution, describe_scores
-from app.score_figures import SWARM_HEIGHT, draw_distribution, draw_scores, spread_out
+from app.rank.score_figures import SWARM_HEIGHT, draw_distribution, draw_scores, spread_out
 from reranker.types import Justification, RankingTrace
 from tests.test_app_html import make_trace
 

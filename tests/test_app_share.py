@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app import share_events
-from app.history import History
-from app.html_corpus import SHOWN_CHARS, render_preview
-from app.html_share import SIDE_ROWS, list_differences, render_link, render_side_by_side
 from app.library import Source
-from app.preview import SHOWN, preview_source
-from app.share_events import read_saved
+from app.rank import share_events
+from app.rank.history import History
+from app.rank.html_corpus import SHOWN_CHARS, render_preview
+from app.rank.html_share import SIDE_ROWS, list_differences, render_link, render_side_by_side
+from app.rank.preview import SHOWN, preview_source
+from app.rank.share_events import read_saved
 from reranker.corpora import make_corpus, parse_pasted
 from reranker.errors import TraceError
 from reranker.evaluation.agreement import compare_orders

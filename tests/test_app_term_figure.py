@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.facts import describe_terms
-from app.term_figure import MAX_TERMS, draw_terms
+from app.rank.term_figure import MAX_TERMS, draw_terms
 from reranker.types import RankingTrace, TermWeight
 from tests.test_app_html import make_trace
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from app.html_train import (
+from app.library import Library
+from app.rank.events import SKIP
+from app.session import Sessions
+from app.train.adapter import AdapterEvents
+from app.train.board import NO_JOB, Board, JobBoard
+from app.train.config import read_config, write_config
+from app.train.events import FORM, TrainEvents, is_training_on, read_values
+from app.train.facts import describe_start, list_facts, write_duration
+from app.train.figures import SHOWN_POINTS, draw_progress
+from app.train.html import (
     render_data,
     render_gain,
     render_job,
@@ -18,16 +27,7 @@ from app.html_train import (
     render_off,
     render_settings_difference,
 )
-from app.library import Library
-from app.rank_events import SKIP
-from app.session import Sessions
-from app.train_adapter import AdapterEvents
-from app.train_board import NO_JOB, Board, JobBoard
-from app.train_config import read_config, write_config
-from app.train_events import FORM, TrainEvents, is_training_on, read_values
-from app.train_facts import describe_start, list_facts, write_duration
-from app.train_figures import SHOWN_POINTS, draw_progress
-from app.train_options import (
+from app.train.options import (
     OPTIONS,
     OWN_FILE,
     Form,

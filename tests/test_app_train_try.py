@@ -11,8 +11,8 @@ import pytest
 
 from app.library import Library
 from app.session import Sessions
-from app.train_adapter import AdapterEvents
-from app.train_try import TryEvents, list_queries
+from app.train.adapter import AdapterEvents
+from app.train.trial import TryEvents, list_queries
 from reranker.jobs.folder import JobFolder, write_json
 from reranker.jobs.job import Job, create_folder, read_job
 from reranker.jobs.settings import (

@@ -16,8 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app import library as library_module
-from app import share_events
 from app.library import Library
+from app.rank import share_events
 from app.ui import build_page, open_page
 from reranker.errors import StudentError
 from reranker.trace import dump_trace

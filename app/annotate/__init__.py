@@ -1,0 +1,1 @@
+"""The Annotate tab: rankings and reasons judged by people."""

@@ -1,0 +1,1 @@
+"""The Explain tab: questions to a ranking."""

@@ -1,0 +1,1 @@
+"""The Rank tab: one query ranked, drawn, shared and kept."""

@@ -1,0 +1,1 @@
+"""The Train tab: jobs that fine-tune a student."""
