@@ -68,7 +68,7 @@ def test_more_than_a_page_can_show_is_refused(
 
 def test_a_trace_of_nothing_is_refused(tmp_path: Path) -> None:
     data = json.loads(dump_trace(TRACE))
-    data |= {"hits": [], "stage1": [], "readings": [], "final_order": []}
+    data |= {"hits": [], "stage1": [], "readings": [], "shuffled": [], "final_order": []}
     with pytest.raises(TraceError, match="got none"):
         read_saved(save(tmp_path, json.dumps(data)))
 
