@@ -57,7 +57,7 @@ def test_the_default_comes_first() -> None:
 @pytest.mark.parametrize(
     ("stage", "changes", "message"),
     [
-        ("", {"quantization": "int8"}, "quantization"),
+        ("", {"quantization": "int3"}, "quantization"),
         ("", {"trust_remote_code": True}, "trust_remote_code"),
         ("", {"stage1": None}, "stage1"),
         ("stage1", {"form": "colbert"}, "form"),
