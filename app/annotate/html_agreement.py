@@ -28,7 +28,8 @@ def render_projects_note(person: str, role: Role | None, items: int) -> str:
         return f'<p class="note">{name}no project of yours yet.</p>'
     alone = " Everybody who reaches this page is the same person: start it with --login to tell "
     alone = f"{alone}people apart." if person == ALONE else ""
-    return f'<p class="note">{name}{role} · {items:,} items.{alone}</p>'
+    count = "1 item" if items == 1 else f"{items:,} items"
+    return f'<p class="note">{name}{role} · {count}.{alone}</p>'
 
 
 def render_people(progress: Sequence[PersonProgress], roles: Mapping[str, Role]) -> str:
