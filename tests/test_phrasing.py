@@ -10,6 +10,7 @@ from itertools import product
 import pytest
 
 from reranker.digest import AnswerKind, Cue, Digest
+from reranker.grounding import Prose
 from reranker.prompts.digest import (
     COVERED,
     END,
@@ -18,6 +19,7 @@ from reranker.prompts.digest import (
     MAX_TERMS,
     STYLES,
     VERDICT_MARKERS,
+    note_grammar,
     parse_note,
     show_reason,
 )
@@ -115,8 +117,6 @@ _LIST = r"((?:“\w+”(?:, | and )?)+),? "
 def test_verbs_agree_with_the_words_they_speak_of() -> None:
     seen = set()
     for reason in READ:
-        if reason.startswith("The word match on"):
-            continue  # what is accidental is the match, not the words
         for words, verb in re.findall(_LIST + _VERBS, reason):
             count = words.count("“")
             singular = verb.endswith("s")
@@ -166,7 +166,7 @@ def test_what_is_claimed_of_the_answer_kind_is_so() -> None:
     names = {
         "date": "date",
         "number": "figure",
-        "person": "name",
+        "person": "person's name",
         "place": "place",
         "reason": "cause",
         "manner": "way",
@@ -184,9 +184,37 @@ def test_what_is_claimed_of_the_answer_kind_is_so() -> None:
             assert digest.asks not in kinds and verdict in ("partial", "related"), reason
 
 
+def test_a_question_of_no_kind_lacks_an_answer_only_where_none_is() -> None:
+    said = [
+        (verdict, reason)
+        for digest, verdict, _, reason in ALL
+        if digest.asks == "any"
+        and re.search(r"\b[Nn]o answer|n answer is asked|answer asked", reason)
+    ]
+    assert {verdict for verdict, _ in said} == {"related"}
+
+
+def test_every_reason_can_be_written_under_its_own_grammar() -> None:
+    for style, verdict, asks in product(range(STYLES), VERDICTS, KINDS):
+        for covered, lacking, shown in product(range(4), range(3), (False, True)):
+            digest = make_digest(covered, lacking, style, asks=asks)
+            kinds = (asks,) if shown and asks != "any" else ()
+            reason = write_reason(digest, LEAD, verdict, kinds)
+            *_, prose = note_grammar(digest, window_size=9)
+            assert isinstance(prose, Prose)
+            assert not [text for text in prose.barred if text in reason], reason
+
+
+def test_nothing_is_said_of_the_sense_of_words() -> None:
+    """A digest holds words, not their senses, and cannot know a match to be accidental."""
+    assert not [reason for reason in READ if re.search(r"sense|accident|in passing", reason)]
+
+
 def test_the_whole_list_is_named_where_only_it_is_shared() -> None:
     for digest, verdict, _, reason in ALL:
-        if verdict == "off_topic" and re.search(r"^(It only shares|Apart from|Only the)", reason):
+        if verdict == "off_topic" and re.search(
+            r"^(It only shares|Apart|Only the|No more)", reason
+        ):
             named = [word for word in digest.covers if f"“{word}”" in reason]
             assert named == list(digest.covers[:MAX_TERMS]), reason
         if re.search(r"\bonly “", reason):

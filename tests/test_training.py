@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,18 @@ def test_the_same_seed_writes_the_same_examples(data: Path, examples: Path, tmp_
     again = tmp_path / "again.jsonl"
     reasoning.main(["--data", str(data), "--out", str(again), "--windows", "6", "--seed", "3"])
     assert again.read_bytes() == examples.read_bytes()
+
+
+def test_questions_that_ask_why_are_drawn_more_often_than_they_are_asked(data: Path) -> None:
+    passages, asked = read_squad(data)
+    facts = [replace(q, text=f"Who is note {n}?") for n, q in enumerate(asked * 8)]
+    why = replace(asked[0], text="Why does the moon do it?")
+    scorer = load_student("mini", "bf16").scorer
+    assert isinstance(scorer, BiEncoderScorer)
+    for questions, low, high in (([*facts, why], 0.2, 0.32), (facts, 0.0, 0.0)):
+        sampler = reasoning.WindowSampler(passages, questions, scorer)
+        drawn = [sampler.choose_question(random.Random(seed)) for seed in range(400)]
+        assert low <= sum(question == why for question in drawn) / len(drawn) <= high
 
 
 def test_tokenizer_keeps_markers_whole_and_text_intact(tokens: Path, examples: Path) -> None:

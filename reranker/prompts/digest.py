@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reranker.digest import Digest, find_answer_kinds
+from reranker.digest import AnswerKind, Digest, find_answer_kinds
 from reranker.grounding import Choice, Grammar, Permutation, Prose
 from reranker.types import VERDICTS, Passage, SentenceScore, Verdict
 
@@ -40,6 +40,11 @@ MARKERS = (
     QUERY, ASKS, PASSAGE, COVERS, LACKS, CUE, REPEATS, LEAD, FIRST, SECOND, TEXT, NOTE, RANKING,
     END, *COVERED, *LACKING, *VERDICT_MARKERS.values(),
 )  # fmt: skip
+# What a reason calls the kind of answer asked for.
+KIND_WORDS: dict[AnswerKind, str] = {
+    "date": "date", "number": "figure", "person": "person's name", "place": "place",
+    "reason": "cause", "manner": "way", "meaning": "definition", "any": "answer",
+}  # fmt: skip
 MAX_LABEL = 40
 LABELS = tuple(f"[{label}]" for label in range(1, MAX_LABEL + 1))
 
@@ -132,8 +137,15 @@ def _count_words(covered: int, asked: int) -> str:
 
 
 def note_grammar(digest: Digest, window_size: int) -> Grammar:
-    """A sentence of the digest, a verdict, then a reason that refers only to what is there."""
+    """A sentence of the digest, a verdict, then a reason that refers only to what is there and
+    names no kind of answer but the one asked for."""
     absent = (*COVERED[len(digest.covers) :], *LACKING[len(digest.lacks) :])
+    kinds = (
+        # Barred at its first word: once that is written, something has to follow it.
+        f" {word.partition(chr(39))[0]}"
+        for kind, word in KIND_WORDS.items()
+        if kind not in (digest.asks, "any")
+    )
     others = (marker for marker in MARKERS if marker not in (*COVERED, *LACKING, END))
     return (
         Choice(options=SENTENCES[: max(1, len(digest.sentences))]),
@@ -142,7 +154,7 @@ def note_grammar(digest: Digest, window_size: int) -> Grammar:
             until=END,
             max_tokens=MAX_REASON_TOKENS,
             labels=frozenset(range(1, window_size + 1)),
-            barred=(*absent, *others),
+            barred=(*absent, *others, *kinds),
         ),
     )
 

@@ -11,19 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reranker.digest import AnswerKind, Digest
-from reranker.prompts.digest import COVERED, LABELS, LACKING, MAX_TERMS, STYLES
+from reranker.prompts.digest import COVERED, KIND_WORDS, LABELS, LACKING, MAX_TERMS, STYLES
 from reranker.types import Verdict
-
-_KIND: dict[AnswerKind, str] = {
-    "date": "a date",
-    "number": "a figure",
-    "person": "a name",
-    "place": "a place",
-    "reason": "a cause",
-    "manner": "a way",
-    "meaning": "a definition",
-    "any": "an answer",
-}
 
 # {c}: terms covered, {l}: a term lacking, {k}: the kind of answer asked for; {are}, {s}, {them},
 # {all} and {words} agree with the number of terms covered. Six phrasings each.
@@ -53,7 +42,7 @@ _ANSWERS_BARE = (
 )
 _PARTIAL_LACKS = (
     "It mentions {c} but not {l}, so part of the question stays open.",
-    "Half of it is here: {c} {are} covered, {l} is not.",
+    "Some of it is here: {c} {are} covered, {l} is not.",
     "It deals with {c} and leaves {l} out.",
     "Useful on {c}; silent on {l}.",
     "It touches {c} without reaching {l}.",
@@ -87,7 +76,7 @@ _RELATED_FULL = (
     "It uses {c} while making another point.",
     "The same {words}, {c}, serve{s} a different question here.",
     "It is on the topic of {c} but not on the question.",
-    "It names {c} only in passing.",
+    "It names {c} and takes the question no further.",
     "Background on {c}, no more.",
     "It shares {c} with the query and answers something else.",
 )
@@ -103,15 +92,15 @@ _OFF_LACKS = (
     "It only shares {c} with the query; {l} is nowhere in it.",
     "Another subject that happens to mention {c}.",
     "Apart from {c}, nothing connects it with the query.",
-    "The word match on {c} is accidental; {l} is absent.",
+    "No more than {c} {are} shared; {l} is absent.",
     "It mentions {c} in a different connection and never {l}.",
     "Off the question: {c} appear{s}, {l} does not.",
 )
 _OFF_FULL = (
-    "It uses {c} in another sense.",
+    "It shares {c} with the query and not its subject.",
     "The {words} {c} occur{s}, the subject is another.",
     "Despite {c}, it is about something else.",
-    "It matches {c} by wording alone.",
+    "It has {c} in it, but the question is not its own.",
     "A different subject that happens to use {c}.",
     "Only the {words} {c} {are} shared, not the question.",
 )
@@ -123,11 +112,12 @@ _OFF_BARE = (
     "No link to the query is to be found.",
     "It is about something else entirely.",
 )
+# {a}: the article before {k}.
 _NO_KIND = (
     "The quoted sentence gives no {k}.",
-    "What is asked for, a {k}, is not in the quoted sentence.",
+    "What is asked for, {a} {k}, is not in the quoted sentence.",
     "No {k} is stated in the quote.",
-    "A {k} is asked for and none is quoted.",
+    "{A} {k} is asked for and none is quoted.",
     "The quote holds no {k}.",
     "The {k} asked for is missing from the quote.",
 )
@@ -205,9 +195,8 @@ def write_reason(
         sentences.append(_REPEATS[style].format(r=LABELS[digest.repeats]))
     elif verdict != "off_topic" and (comparison := _compare(digest, lead, style)):
         sentences.append(comparison)
-    lacks_kind = digest.asks != "any" and digest.asks not in kinds
-    if verdict in ("partial", "related") and lacks_kind:
-        sentences.append(_NO_KIND[style].format(k=_KIND[digest.asks].removeprefix("a ")))
+    if _lacks_kind(digest, verdict, kinds) and (digest.asks != "any" or len(sentences) == 1):
+        sentences.append(_NO_KIND[style].format(**_name_kind(digest.asks)))
     elif digest.cue == "negated" and verdict != "off_topic":
         sentences.append(_NEGATED[style])
     return " ".join(sentences)
@@ -223,13 +212,26 @@ def _write_main(digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind], s
     return bank[style].format(
         c=join_terms(COVERED[:count], listed),
         l=LACKING[0],
-        k=_KIND[digest.asks] if digest.asks in kinds else _KIND["any"],
+        k="{a} {k}".format(**_name_kind(digest.asks if digest.asks in kinds else "any")),
         are="is" if one else "are",
         s="s" if one else "",
         them="it" if one else "them",
         all={1: "", 2: "both "}.get(count, "all "),
         words="word" if one else "words",
     )
+
+
+def _lacks_kind(digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind]) -> bool:
+    """Whether the quote gives no answer of the kind asked for; of any kind where none is named."""
+    if digest.asks == "any":
+        return verdict == "related"
+    return verdict in ("partial", "related") and digest.asks not in kinds
+
+
+def _name_kind(kind: AnswerKind) -> dict[str, str]:
+    word = KIND_WORDS[kind]
+    article = "an" if word.startswith("a") else "a"
+    return {"k": word, "a": article, "A": article.capitalize()}
 
 
 def _compare(digest: Digest, lead: Digest, style: int) -> str:

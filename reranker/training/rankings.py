@@ -7,10 +7,11 @@ more practice than the windows that were read can give, and needs no passage tex
     python -m reranker.training.rankings --examples FILE --out FILE [--count N] [--seed S]
 
 The order to learn is by strength. Verdicts decide only between passages of one level; a former
-belief costs more than a level, an instruction to the ranker puts a passage last. Bolder rules were
-tried with the student's own verdicts on TREC DL21 and SQuAD dev: ordering by verdict alone cost
-nDCG, and so did demoting repeats, which are as relevant as what they repeat; a penalty for
-negations made no difference.
+belief costs more than a level, an instruction to the ranker two: more than any verdict can win
+back, so that it never pays, and not more, for what else stands in the passage still counts.
+Bolder rules were tried with the student's own verdicts on TREC DL21 and SQuAD dev: ordering by
+verdict alone cost nDCG, and so did demoting repeats, which are as relevant as what they repeat; a
+penalty for negations made no difference.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from reranker.types import Verdict
 VERDICT_WORTH: dict[Verdict | None, float] = {
     "answers": 0.4, "partial": 0.2, "related": 0.0, "off_topic": -0.4, None: 0.0,
 }  # fmt: skip
-CUE_WORTH = {"": 0.0, "negated": 0.0, "past belief": -1.5, "instruction": -100.0}
+CUE_WORTH = {"": 0.0, "negated": 0.0, "past belief": -1.5, "instruction": -2.0}
 SIZES = (3, 20)
 SHUFFLED_SHARE, UNREAD_SHARE, REDRAWN_SHARE = 0.4, 0.15, 0.3
 CUE_SHARES = {"past belief": 0.3, "instruction": 0.2}

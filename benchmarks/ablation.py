@@ -1,12 +1,12 @@
-"""The paper's ablation at small scale: hybrid, CE, RankNet and KL on the same data and steps.
+"""The paper's ablation at small scale: objectives, negatives and pooling.
 
-    python -m benchmarks.objectives --out FOLDER [--steps 20] [--seeds 0 1 2] [--table FILE]
+    python -m benchmarks.ablation --out FOLDER [--steps 20] [--seeds 0 1 2] [--table FILE]
 
 Every run is a stage-1 job (reranker/training/run.py) from the student's untrained base, on
-questions of SQuAD train; runs differ in objective and seed only. Measured twice: on questions of
+questions of SQuAD train; it differs from the hybrid in one thing at most. Measured on questions of
 SQuAD dev, whose articles nobody trained on, and on TREC DL21, another kind of text. Needs
-$DEAR_DATA (see benchmarks/quality.py). A run that is finished is not made again, and one that was
-cut off goes on, so the command may be stopped and started at any time.
+$DEAR_DATA (see benchmarks/quality.py). What is finished is not made again, and a run that was cut
+off goes on, so the command may be stopped and started at any time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import random
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
 
@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.machine import describe_machine
 from benchmarks.quality import DATA, load_collection
-from reranker.config import DEFAULT_STUDENT
+from reranker.config import DEFAULT_STUDENT, load_profile
 from reranker.evaluation.measures import evaluate_run, parse_measures
 from reranker.evaluation.statistics import bootstrap_difference, bootstrap_mean
 from reranker.jobs.folder import JobFolder, read_json, write_json
@@ -44,18 +44,41 @@ from reranker.training.run import DONE, run_job
 from reranker.training.sources import read_squad
 from reranker.trec import Ranking, sort_ranking
 
-OBJECTIVES: dict[str, ObjectiveSettings] = {
-    "hybrid": ObjectiveSettings(main="ce+ranknet", alpha=0.1, temperature=2.0),
-    "CE only": ObjectiveSettings(main="ce", alpha=0.0),
-    "RankNet only": ObjectiveSettings(main="ranknet", alpha=0.0),
-    "KL only": ObjectiveSettings(main="ce", alpha=1.0, temperature=2.0),
+NEGATIVES = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """negatives: the BM25 rank down to which they are drawn; pooled_weight: share of pooled
+    embeddings in the score, the rest is late interaction (None: the student's own)."""
+
+    objective: ObjectiveSettings = ObjectiveSettings(main="ce+ranknet", alpha=0.1, temperature=2.0)
+    negatives: int = NEGATIVES
+    pooled_weight: float | None = None
+
+
+HYBRID = "hybrid"
+GROUPS: dict[str, dict[str, Variant]] = {
+    "Objective": {
+        HYBRID: Variant(),
+        "CE only": Variant(objective=ObjectiveSettings(main="ce", alpha=0.0)),
+        "RankNet only": Variant(objective=ObjectiveSettings(main="ranknet", alpha=0.0)),
+        "KL only": Variant(objective=ObjectiveSettings(main="ce", alpha=1.0, temperature=2.0)),
+    },
+    "Negatives": {
+        "nearest 6": Variant(negatives=6),
+        "nearest 100": Variant(negatives=100),
+    },
+    "Pooling": {
+        "pooled only": Variant(pooled_weight=1.0),
+        "late only": Variant(pooled_weight=0.0),
+    },
 }
-NDCG = "nDCG@10"
-DL21, DL21_DEPTH = "dl21", 20
-"""The quality table reranks 100; 20 let a dozen runs be measured in half an hour of one core."""
+NDCG, DL21, DL21_DEPTH = "nDCG@10", "dl21", 20
+"""The quality table reranks 100; 20 let two dozen runs be measured in an hour of one core."""
 DEV_DEPTH = 10
 ARTICLES, QUESTIONS, DEV_QUESTIONS = 60, 60, 30
-BEFORE = "untrained"
+UNTRAINED = "untrained"
 
 Values = Mapping[str, float]
 
@@ -98,15 +121,28 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
+def write_student(student: str, pooled_weight: float | None, folder: Path) -> str:
+    """The student with another pooled weight, as a folder of its own without a second stage."""
+    if pooled_weight is None:
+        return student
+    profile = load_profile(student)
+    stage1 = replace(profile.stage1, adapter="", pooled_weight=pooled_weight)
+    made = replace(profile, stage1=stage1, stage2=None, final="stage1")
+    place = folder / f"pooled-{pooled_weight:g}"
+    place.mkdir(parents=True, exist_ok=True)
+    write_json(place / "profile.json", {k: v for k, v in asdict(made).items() if k != "folder"})
+    return str(place)
+
+
 def make_run_settings(
-    options: argparse.Namespace, data: DataSettings, objective: str, seed: int
+    options: argparse.Namespace, data: DataSettings, variant: Variant, student: str, seed: int
 ) -> TrainingSettings:
-    """One run: everything but objective and seed is the same for all."""
+    """One run: everything but the variant and the seed is the same for all."""
     return TrainingSettings(
-        student=options.student,
-        data=data,
+        student=student,
+        data=replace(data, mining_depth=variant.negatives),
         teacher=TeacherSettings(weights=BASE, bm25_weight=0.3),
-        objective=OBJECTIVES[objective],
+        objective=variant.objective,
         lora=LoraSettings(rank=16, alpha=32, dropout=0.0, start="fresh"),
         schedule=ScheduleSettings(
             steps=options.steps,
@@ -122,22 +158,32 @@ def make_run_settings(
     )
 
 
-def measure_run(options: argparse.Namespace, settings: TrainingSettings, folder: Path) -> Measured:
-    """Trains where that is not done yet, and measures on DL21 where that is not done yet."""
+def measure_run(
+    options: argparse.Namespace, settings: TrainingSettings, folder: Path
+) -> dict[str, Measured]:
+    """Before and after training; what is done already is read, not made again."""
     place = JobFolder(folder)
     if not place.config.is_file():
         create_folder(settings, folder.parent, folder)
     if read_json(place.state).get("status") != "done" and run_job(place) != DONE:
         job = read_job(folder.name, folder.parent)
         raise SystemExit(f"{folder.name} {job.status}: {job.message}")
-    after = read_json(place.evaluations / f"step-{options.steps}.json")["values"]
-    return Measured(squad=after, dl21=_keep_dl21(options, folder, str(place.adapter)))
+    before = folder.parent / f"{Path(settings.student).name}-{UNTRAINED}.json"
+    return {
+        name: Measured(
+            squad=read_json(place.evaluations / f"step-{step}.json")["values"],
+            dl21=_keep_dl21(settings.student, adapter, file),
+        )
+        for name, step, adapter, file in (
+            (UNTRAINED, 0, "", before),
+            ("trained", options.steps, str(place.adapter), folder / f"{DL21}.json"),
+        )
+    }
 
 
-def _keep_dl21(options: argparse.Namespace, folder: Path, adapter: str) -> Values:
-    file = folder / f"{DL21}.json"
+def _keep_dl21(student: str, adapter: str, file: Path) -> Values:
     if not file.is_file():
-        write_json(file, measure_dl21(options.student, adapter))
+        write_json(file, measure_dl21(student, adapter))
     return {query_id: float(value) for query_id, value in read_json(file).items()}
 
 
@@ -160,29 +206,42 @@ def average(values: Sequence[Values]) -> dict[str, float]:
     return {query_id: mean(one[query_id] for one in values) for query_id in values[0]}
 
 
-def write_table(measured: Mapping[str, Sequence[Measured]]) -> list[str]:
-    """Rows of Markdown: a system a row, with the mean over seeds."""
-    lines = [
-        "| objective | SQuAD dev | each seed | gain | against hybrid | DL21 | each seed | gain "
-        "| against hybrid |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, runs in measured.items():
-        cells = [name]
-        for side in ("squad", "dl21"):
-            seeds = [getattr(run, side) for run in runs]
-            here = average(seeds)
-            base, hybrid = (
-                average([getattr(run, side) for run in measured[other]])
-                for other in (BEFORE, "hybrid")
-            )
-            i = bootstrap_mean(here)
-            cells.append(f"{i.estimate:.4f} [{i.low:.3f}, {i.high:.3f}]")
-            cells.append(", ".join(f"{mean(one.values()):.4f}" for one in seeds))
-            cells.append("" if name == BEFORE else _write_difference(here, base))
-            cells.append("" if name in (BEFORE, "hybrid") else _write_difference(here, hybrid))
-        lines.append(f"| {' | '.join(cells)} |")
+def write_table(measured: Mapping[str, Sequence[Mapping[str, Measured]]]) -> list[str]:
+    """Rows of Markdown: a variant a row, with the mean over seeds."""
+    sides = ("SQuAD dev", "each seed", "gain", "against hybrid")
+    head = ["", *sides, *("DL21" if side == sides[0] else side for side in sides)]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    hybrid = measured[HYBRID]
+    for group, variants in GROUPS.items():
+        lines.append(f"| **{group}** |{' |' * (len(head) - 1)}")
+        for name in variants:
+            runs = measured[name]
+            if name == HYBRID or variants[name].pooled_weight is not None:
+                untrained = f"{UNTRAINED}, {name}" if name != HYBRID else UNTRAINED
+                lines.append(_write_row(untrained, runs[:1], UNTRAINED, hybrid))
+            lines.append(_write_row(name, runs, "trained", hybrid))
     return lines
+
+
+def _write_row(
+    name: str,
+    runs: Sequence[Mapping[str, Measured]],
+    state: str,
+    hybrid: Sequence[Mapping[str, Measured]],
+) -> str:
+    """gain: over the untrained base in the same form; against: the trained hybrid."""
+    cells = [name]
+    for side in ("squad", "dl21"):
+        seeds: list[Values] = [getattr(run[state], side) for run in runs]
+        here = average(seeds)
+        before: Values = getattr(runs[0][UNTRAINED], side)
+        other = average([getattr(run["trained"], side) for run in hybrid])
+        i = bootstrap_mean(here)
+        cells.append(f"{i.estimate:.4f} [{i.low:.3f}, {i.high:.3f}]")
+        cells.append(", ".join(f"{mean(one.values()):.4f}" for one in seeds))
+        cells.append("" if state == UNTRAINED else _write_difference(here, before))
+        cells.append("" if runs is hybrid else _write_difference(here, other))
+    return f"| {' | '.join(cells)} |"
 
 
 def _write_difference(one: Values, other: Values) -> str:
@@ -202,22 +261,17 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     out: Path = options.out.resolve()
-    data = prepare_data(out / "data")
-    data = replace(data, passages=6, mining_depth=12, dev_depth=DEV_DEPTH)
-    measured: dict[str, list[Measured]] = {BEFORE: []}
+    data = replace(prepare_data(out / "data"), passages=6, dev_depth=DEV_DEPTH)
+    variants = {name: variant for group in GROUPS.values() for name, variant in group.items()}
+    measured: dict[str, list[dict[str, Measured]]] = {}
     for seed in options.seeds:
-        for objective in OBJECTIVES:
+        for name, variant in variants.items():
             began = time.monotonic()
-            name = f"{objective.lower().replace(' ', '-')}-{seed}"
-            settings = make_run_settings(options, data, objective, seed)
-            measured.setdefault(objective, []).append(
-                measure_run(options, settings, out / "runs" / name)
-            )
-            sys.stderr.write(f"{name}: {time.monotonic() - began:.0f} s\n")
-    first = JobFolder(out / "runs" / f"hybrid-{options.seeds[0]}").evaluations / "step-0.json"
-    measured[BEFORE].append(
-        Measured(squad=read_json(first)["values"], dl21=_keep_dl21(options, out, ""))
-    )
+            run = f"{name.lower().replace(' ', '-')}-{seed}"
+            student = write_student(options.student, variant.pooled_weight, out / "students")
+            settings = make_run_settings(options, data, variant, student, seed)
+            measured.setdefault(name, []).append(measure_run(options, settings, out / "runs" / run))
+            sys.stderr.write(f"{run}: {time.monotonic() - began:.0f} s\n")
     lines = describe(options) + write_table(measured)
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
@@ -232,7 +286,10 @@ def describe(options: argparse.Namespace) -> list[str]:
         f"lists of 6 passages, learning rate {options.learning_rate:g}, seeds "
         f"{', '.join(map(str, options.seeds))}. Trained on {QUESTIONS} questions of "
         f"{ARTICLES} articles of SQuAD train; nDCG@10 on {DEV_QUESTIONS} questions of SQuAD dev "
-        f"over BM25's top {DEV_DEPTH}, and on TREC DL21 over BM25's top {DL21_DEPTH}. "
+        f"over BM25's top {DEV_DEPTH}, and on TREC DL21 over BM25's top {DL21_DEPTH}. The hybrid "
+        f"draws its negatives from BM25's best {NEGATIVES} and is 0.2 pooled embeddings and 0.8 "
+        "late interaction; every other row differs from it in one thing. The teacher is the base "
+        "in the row's own form, with BM25; gains are over the untrained base in that form. "
         "Values are means over seeds; brackets are 95 % bootstrap intervals over queries.",
         "",
         describe_machine(),
