@@ -58,7 +58,8 @@ _ASKED_PATTERNS: tuple[tuple[AnswerKind, str], ...] = (
     ("reason", r"\bwhy\b|\bwhat (causes?|caused|makes?|made)\b(?! up\b)|\bcauses?\b|\breasons?\b"),
     (
         "meaning",
-        r"\bdefin(e|ition)\b|\bmeaning of\b|\bmeans?\b|^what (is|are|was|were) \S+( \S+)?\??$",
+        r"\bdefin(e|ition)\b|\bmeaning\b|\bwhat (is|was) meant\b|\bmeans?\??$"
+        r"|\bwhat (do|does|did)\b.*\bmean\b|^what (is|are|was|were) \S+( \S+)?\??$",
     ),
     ("manner", r"\bhow\b"),
 )
