@@ -1,6 +1,7 @@
-"""The paper's ablation at small scale: objectives, negatives and pooling.
+"""The paper's ablation at small scale: objectives, negatives, pooling and the stage-1 form.
 
     python -m benchmarks.ablation --out FOLDER [--steps 20] [--seeds 0 1 2] [--table FILE]
+    python -m benchmarks.ablation --out FOLDER --only pooling form --steps 300 --questions 2000
 
 Every run is a stage-1 job (reranker/training/run.py) from the student's untrained base, on
 questions of SQuAD train; it differs from the hybrid in one thing at most. Measured on questions of
@@ -20,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
+from typing import Literal
 
 import torch
 
@@ -50,11 +52,18 @@ NEGATIVES = 12
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
     """negatives: the BM25 rank down to which they are drawn; pooled_weight: share of pooled
-    embeddings in the score, the rest is late interaction (None: the student's own)."""
+    embeddings in the score, the rest is late interaction (None: the student's own); form: of stage
+    1, where it is not the student's."""
 
     objective: ObjectiveSettings = ObjectiveSettings(main="ce+ranknet", alpha=0.1, temperature=2.0)
     negatives: int = NEGATIVES
     pooled_weight: float | None = None
+    form: Literal["crossencoder"] | None = None
+
+    @property
+    def is_own_form(self) -> bool:
+        """Whether the score is made as the student makes it."""
+        return self.pooled_weight is None and self.form is None
 
 
 HYBRID = "hybrid"
@@ -73,11 +82,14 @@ GROUPS: dict[str, dict[str, Variant]] = {
         "pooled only": Variant(pooled_weight=1.0),
         "late only": Variant(pooled_weight=0.0),
     },
+    "Form": {
+        "cross-encoder": Variant(form="crossencoder"),
+    },
 }
 NDCG, DL21, DL21_DEPTH = "nDCG@10", "dl21", 20
 """The quality table reranks 100; 20 let two dozen runs be measured in an hour of one core."""
 DEV_DEPTH = 10
-ARTICLES, QUESTIONS, DEV_QUESTIONS = 60, 60, 30
+QUESTIONS, DEV_QUESTIONS = 60, 30
 UNTRAINED = "untrained"
 
 Values = Mapping[str, float]
@@ -91,18 +103,20 @@ class Measured:
     dl21: Values
 
 
-def prepare_data(folder: Path) -> DataSettings:
-    """SQuAD as two BEIR corpora, for training and for measuring; the same questions every time."""
+def prepare_data(folder: Path, count: int) -> DataSettings:
+    """SQuAD as two BEIR corpora, for training and for measuring; the same questions every time.
+
+    count: questions to train on, of as many articles where there are so many."""
     random_ = random.Random(0)
     for split in ("train", "dev"):
         passages, questions = read_squad(DATA, split)
         if split == "train":
             titles = sorted({passage.title for passage in passages})
-            kept = set(random_.sample(titles, ARTICLES))
+            kept = set(random_.sample(titles, min(count, len(titles))))
             passages = [passage for passage in passages if passage.title in kept]
         doc_ids = {passage.doc_id for passage in passages}
-        count = QUESTIONS if split == "train" else DEV_QUESTIONS
-        asked = random_.sample([q for q in questions if q.doc_id in doc_ids], count)
+        wanted = count if split == "train" else DEV_QUESTIONS
+        asked = random_.sample([q for q in questions if q.doc_id in doc_ids], wanted)
         place = folder / f"squad-{split}"
         (place / "qrels").mkdir(parents=True, exist_ok=True)
         _write_rows(
@@ -121,17 +135,29 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def write_student(student: str, pooled_weight: float | None, folder: Path) -> str:
-    """The student with another pooled weight, as a folder of its own without a second stage."""
-    if pooled_weight is None:
+def write_student(student: str, variant: Variant, folder: Path) -> str:
+    """The student as the variant scores, as a folder of its own without a second stage."""
+    if variant.is_own_form:
         return student
     profile = load_profile(student)
-    stage1 = replace(profile.stage1, adapter="", pooled_weight=pooled_weight)
+    stage1 = replace(profile.stage1, adapter="")
+    if variant.pooled_weight is not None:
+        stage1 = replace(stage1, pooled_weight=variant.pooled_weight)
+    if variant.form is not None:
+        stage1 = replace(stage1, form=variant.form)
     made = replace(profile, stage1=stage1, stage2=None, final="stage1")
-    place = folder / f"pooled-{pooled_weight:g}"
+    place = folder / (variant.form or f"pooled-{variant.pooled_weight:g}")
     place.mkdir(parents=True, exist_ok=True)
     write_json(place / "profile.json", {k: v for k, v in asdict(made).items() if k != "folder"})
     return str(place)
+
+
+def choose_teacher(student: str, variant: Variant) -> TeacherSettings:
+    """The untrained base in the variant's own form, with BM25. A cross-encoder has none: its base
+    is the bi-encoder's, which teaches it with the cosine of pooled embeddings."""
+    if variant.form is None:
+        return TeacherSettings(weights=BASE, bm25_weight=0.3)
+    return TeacherSettings(weights=load_profile(student).stage1.base, bm25_weight=0.3)
 
 
 def make_run_settings(
@@ -141,7 +167,7 @@ def make_run_settings(
     return TrainingSettings(
         student=student,
         data=replace(data, mining_depth=variant.negatives),
-        teacher=TeacherSettings(weights=BASE, bm25_weight=0.3),
+        teacher=choose_teacher(options.student, variant),
         objective=variant.objective,
         lora=LoraSettings(rank=16, alpha=32, dropout=0.0, start="fresh"),
         schedule=ScheduleSettings(
@@ -161,7 +187,9 @@ def make_run_settings(
 def measure_run(
     options: argparse.Namespace, settings: TrainingSettings, folder: Path
 ) -> dict[str, Measured]:
-    """Before and after training; what is done already is read, not made again."""
+    """Before and after training; what is done already is read, not made again.
+
+    There is no before for a cross-encoder: without training it has no head to score with."""
     place = JobFolder(folder)
     if not place.config.is_file():
         create_folder(settings, folder.parent, folder)
@@ -178,6 +206,7 @@ def measure_run(
             (UNTRAINED, 0, "", before),
             ("trained", options.steps, str(place.adapter), folder / f"{DL21}.json"),
         )
+        if adapter or load_profile(settings.student).stage1.form == "biencoder"
     }
 
 
@@ -213,8 +242,10 @@ def write_table(measured: Mapping[str, Sequence[Mapping[str, Measured]]]) -> lis
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     hybrid = measured[HYBRID]
     for group, variants in GROUPS.items():
-        lines.append(f"| **{group}** |{' |' * (len(head) - 1)}")
-        for name in variants:
+        chosen = [name for name in variants if name in measured]
+        if chosen:
+            lines.append(f"| **{group}** |{' |' * (len(head) - 1)}")
+        for name in chosen:
             runs = measured[name]
             if name == HYBRID or variants[name].pooled_weight is not None:
                 untrained = f"{UNTRAINED}, {name}" if name != HYBRID else UNTRAINED
@@ -229,12 +260,13 @@ def _write_row(
     state: str,
     hybrid: Sequence[Mapping[str, Measured]],
 ) -> str:
-    """gain: over the untrained base in the same form; against: the trained hybrid."""
+    """gain: over the untrained base in the same form, or the student's own where that scores
+    nothing yet; against: the trained hybrid."""
     cells = [name]
     for side in ("squad", "dl21"):
         seeds: list[Values] = [getattr(run[state], side) for run in runs]
         here = average(seeds)
-        before: Values = getattr(runs[0][UNTRAINED], side)
+        before: Values = getattr(runs[0].get(UNTRAINED, hybrid[0][UNTRAINED]), side)
         other = average([getattr(run["trained"], side) for run in hybrid])
         i = bootstrap_mean(here)
         cells.append(f"{i.estimate:.4f} [{i.low:.3f}, {i.high:.3f}]")
@@ -256,19 +288,30 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--questions", type=int, default=QUESTIONS, help="to train on")
+    parser.add_argument(
+        "--only", nargs="+", metavar="GROUP", choices=[group.lower() for group in GROUPS],
+        help="these groups and the hybrid",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table here as well")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     out: Path = options.out.resolve()
-    data = replace(prepare_data(out / "data"), passages=6, dev_depth=DEV_DEPTH)
-    variants = {name: variant for group in GROUPS.values() for name, variant in group.items()}
+    made = prepare_data(out / "data", options.questions)
+    data = replace(made, passages=6, dev_depth=DEV_DEPTH)
+    variants = {
+        name: variant
+        for group, members in GROUPS.items()
+        for name, variant in members.items()
+        if name == HYBRID or not options.only or group.lower() in options.only
+    }
     measured: dict[str, list[dict[str, Measured]]] = {}
     for seed in options.seeds:
         for name, variant in variants.items():
             began = time.monotonic()
             run = f"{name.lower().replace(' ', '-')}-{seed}"
-            student = write_student(options.student, variant.pooled_weight, out / "students")
+            student = write_student(options.student, variant, out / "students")
             settings = make_run_settings(options, data, variant, student, seed)
             measured.setdefault(name, []).append(measure_run(options, settings, out / "runs" / run))
             sys.stderr.write(f"{run}: {time.monotonic() - began:.0f} s\n")
@@ -284,12 +327,14 @@ def describe(options: argparse.Namespace) -> list[str]:
     return [
         f"Student {options.student} in NF4 from its untrained base, {options.steps} steps of 3 "
         f"lists of 6 passages, learning rate {options.learning_rate:g}, seeds "
-        f"{', '.join(map(str, options.seeds))}. Trained on {QUESTIONS} questions of "
-        f"{ARTICLES} articles of SQuAD train; nDCG@10 on {DEV_QUESTIONS} questions of SQuAD dev "
+        f"{', '.join(map(str, options.seeds))}. Trained on {options.questions} "
+        f"questions of SQuAD train; nDCG@10 on {DEV_QUESTIONS} questions of SQuAD dev "
         f"over BM25's top {DEV_DEPTH}, and on TREC DL21 over BM25's top {DL21_DEPTH}. The hybrid "
         f"draws its negatives from BM25's best {NEGATIVES} and is 0.2 pooled embeddings and 0.8 "
         "late interaction; every other row differs from it in one thing. The teacher is the base "
-        "in the row's own form, with BM25; gains are over the untrained base in that form. "
+        "in the row's own form, with BM25; gains are over the untrained base in that form. A "
+        "cross-encoder has no head before training: its teacher is the pooled form, its gain over "
+        "the student's. "
         "Values are means over seeds; brackets are 95 % bootstrap intervals over queries.",
         "",
         describe_machine(),
