@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reranker.corpora import load_corpus
-from reranker.corpora.hub import make_rows
+from reranker.corpora.hub import make_rows, stream_data_set
 from reranker.corpora.rows import Row
 from reranker.errors import InputError
 
@@ -61,5 +61,8 @@ def test_a_data_set_read_by_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     corpus = load_corpus("hub:datasets:acme/notes")
     assert [(p.doc_id, p.text) for p in corpus.passages] == [("a", "x"), ("b", "y")]
+    assert [r["_id"] for r in stream_data_set("acme/notes", "default", "train")] == ["a", "b"]
     with pytest.raises(InputError, match="check the name and the network"):
         load_corpus("hub:datasets:acme/nothing-there")
+    with pytest.raises(InputError, match="check the name and the network"):
+        list(stream_data_set("acme/nothing-there", "default", "train"))

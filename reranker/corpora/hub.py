@@ -76,7 +76,27 @@ def _read_ir_datasets(data_set: str) -> Iterator[Mapping[str, Any]]:
         }
 
 
+def stream_data_set(data_set: str, config: str, split: str) -> Iterator[Mapping[str, Any]]:
+    """The records of one split by `datasets`, MAX_PASSAGES at most. Raises InputError for a library
+    that is not installed and a data set that cannot be reached."""
+    datasets = _import_datasets()
+
+    def read() -> Iterator[Mapping[str, Any]]:
+        yield from datasets.load_dataset(data_set, config, split=split, streaming=True)
+
+    return _guard(read(), f"hub:datasets:{data_set}")
+
+
 def _read_datasets(data_set: str) -> Iterator[Mapping[str, Any]]:
+    datasets = _import_datasets()
+    configs = datasets.get_dataset_config_names(data_set)
+    config = "corpus" if "corpus" in configs else configs[0]
+    splits = datasets.get_dataset_split_names(data_set, config)
+    split = next((name for name in ("corpus", "train", "test") if name in splits), splits[0])
+    yield from datasets.load_dataset(data_set, config, split=split, streaming=True)
+
+
+def _import_datasets() -> Any:
     try:
         import datasets
     except ImportError as error:
@@ -86,11 +106,7 @@ def _read_datasets(data_set: str) -> Iterator[Mapping[str, Any]]:
             f"expected datasets {_FIRST_SAFE_DATASETS} or newer, got {datasets.__version__}; "
             "run: pip install -U datasets"
         )
-    configs = datasets.get_dataset_config_names(data_set)
-    config = "corpus" if "corpus" in configs else configs[0]
-    splits = datasets.get_dataset_split_names(data_set, config)
-    split = next((name for name in ("corpus", "train", "test") if name in splits), splits[0])
-    yield from datasets.load_dataset(data_set, config, split=split, streaming=True)
+    return datasets
 
 
 def _guard(records: Iterator[Mapping[str, Any]], where: str) -> Iterator[Mapping[str, Any]]:

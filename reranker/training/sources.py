@@ -17,6 +17,7 @@ from typing import Any
 from reranker.errors import InputError
 from reranker.types import Passage
 
+WIKI_SHARDS = (0, 1, 2, 3, 4)
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
 
@@ -64,7 +65,7 @@ def read_squad(data: Path, split: str = "train") -> tuple[list[Passage], list[Qu
     return passages, questions
 
 
-def read_wiki(data: Path, shards: tuple[int, ...] = (0, 1, 2, 3, 4)) -> Iterator[Passage]:
+def read_wiki(data: Path, shards: tuple[int, ...] = WIKI_SHARDS) -> Iterator[Passage]:
     """Wikipedia paragraphs of about 100 words."""
     for shard in shards:
         for row in read_records(data / "wiki" / f"passages-{shard}.jsonl.xz"):
