@@ -2,11 +2,11 @@
 
     python -m benchmarks.card
 
-Fills what stands between the marks `<!-- figures -->` and `<!-- end of figures -->` in both, so that
-no figure is copied by hand; a test says when they have fallen behind. Sources: mini.md
+Fills what stands between the marks `<!-- figures -->` and `<!-- end of figures -->` in both, so
+that no figure is copied by hand; a test says when they have fallen behind. Sources: mini.md
 (benchmarks.quality), systems.md (benchmarks.systems) and reasons.md (benchmarks.reasons) in
-docs/benchmarks, and docs/samples/mini.json (judgements on benchmarks.samples). The rest is written by
-a person.
+docs/benchmarks, and docs/samples/mini.json (judgements on benchmarks.samples). The rest of both
+is written by a person.
 """
 
 from __future__ import annotations
