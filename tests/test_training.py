@@ -26,6 +26,7 @@ from reranker.training.chunks import cut_passages
 from reranker.training.groups import GroupSampler
 from reranker.training.rounding import train_through_rounding
 from reranker.training.sources import read_squad
+from reranker.types import Verdict
 
 ARTICLES = {
     "Tides": ("moon", "The pull of the moon raises two bulges of water on opposite sides."),
@@ -120,6 +121,20 @@ def test_the_same_seed_writes_the_same_examples(data: Path, examples: Path, tmp_
     again = tmp_path / "again.jsonl"
     reasoning.main(["--data", str(data), "--out", str(again), "--windows", "6", "--seed", "3"])
     assert again.read_bytes() == examples.read_bytes()
+
+
+def test_notes_are_kept_by_their_verdicts_share(
+    data: Path, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every passage has its ranking line; what is left out are notes alone."""
+    only: dict[Verdict, float] = {"answers": 1.0, "partial": 0.0, "related": 0.0, "off_topic": 0.0}
+    monkeypatch.setattr(reasoning, "KEPT", only)
+    out = tmp_path / "answers.jsonl"
+    reasoning.main(["--data", str(data), "--out", str(out), "--windows", "6", "--seed", "3"])
+    kept = [json.loads(line) for line in out.read_text().splitlines()]
+    notes = [r["answer"] for r in kept if r["kind"] == "note"]
+    assert notes and all(VERDICT_MARKERS["answers"] in note for note in notes)
+    assert sum(r["kind"] == "ranking" for r in kept) == 6
 
 
 def test_questions_that_ask_why_are_drawn_more_often_than_they_are_asked(data: Path) -> None:
