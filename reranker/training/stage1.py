@@ -189,11 +189,9 @@ def train(options: argparse.Namespace) -> None:
     """Trains, or goes on training, and saves the adapter as it stands."""
     torch.manual_seed(options.seed)
     profile = load_profile(options.student)
-    stage1 = replace(
-        profile.stage1,
-        max_passage_tokens=options.max_passage_tokens,
-        pooled_weight=options.pooled_weight,
-    )
+    stage1 = replace(profile.stage1, max_passage_tokens=options.max_passage_tokens)
+    if options.pooled_weight is not None:
+        stage1 = replace(stage1, pooled_weight=options.pooled_weight)
     weights = resolve_weights(stage1.base, profile.folder)
     device = choose_device()
     rounded = options.quantization == ROUNDED
@@ -266,8 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--wiki", type=int, default=40_000, help="wiki paragraphs beside SQuAD")
     parser.add_argument("--max-passage-tokens", type=int, default=160)
     parser.add_argument(
-        "--pooled-weight", type=float, default=0.0,
-        help="share of pooled embeddings in what is trained; the rest is late interaction",
+        "--pooled-weight", type=float,
+        help="share of pooled embeddings in what is trained, the rest is late interaction; the "
+        "student's own unless given",
     )  # fmt: skip
     add_schedule_options(parser, steps=1500, learning_rate=1e-4, batch=1)
     options = parser.parse_args(arguments)
