@@ -22,14 +22,14 @@ Cue = Literal["none", "negated", "past belief", "instruction"]
 
 # Words a query holds and a reason should not name: what they say depends on their neighbours.
 _LIGHT = frozenset(
-    "after again against all also another around aren't away back become before best better "
-    "between both can't come couldn't did didn't different doesn't doing don't done down during "
-    "each "
-    "else ever every few first found gave get gets getting give given gives go goes going good got "
-    "happen happens hasn't haven't help helps i'm include included including isn't it's just keep "
+    "after again against all also another around aren't away back based become before best better "
+    "between both called can't come couldn't did didn't different doesn't doing don't done down "
+    "during each else ever every few first found gave get gets getting give given gives go goes "
+    "going good got happen happens hasn't haven't help helps i'm include included including isn't "
+    "it's just keep "
     "keeps kind know known last less let like little long look lot made mainly make makes making "
-    "many may mean means might more most much must need needs never new no not off often old one "
-    "ones only other out over own part put really same say says see set shouldn't since some "
+    "many may mean means might more most much must named need needs never new no not off often old "
+    "one ones only other out over own part put really same say says see set shouldn't since some "
     "something still take takes tell thing things through time too toward try type under until up "
     "use used uses using usually very want wants wasn't way ways well went weren't what's while "
     "within without won't wouldn't".split()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
 from reranker.config import load_profile
@@ -186,6 +187,25 @@ def test_stage2_adapter_carries_no_path_and_changes_the_model(
     assert not list(adapter.glob("*.bin"))
     for file in adapter.glob("*.json"):
         assert str(tmp_path) not in file.read_text() and str(small_base) not in file.read_text()
+
+
+def test_stage2_goes_on_from_another_runs_adapter(
+    small_base: Path, examples: Path, tmp_path: Path
+) -> None:
+    """At a rate of 0 what comes out is what went in, and not a fresh adapter."""
+    common = ["--examples", str(examples), "--base", str(small_base), "--batch", "2"]
+    first, second = tmp_path / "first", tmp_path / "second"
+    stage2.main([*common, "--out", str(first), "--steps", "2", "--rank", "4"])
+    stage2.main(
+        [*common, "--out", str(second), "--steps", "1", "--learning-rate", "0"]
+        + ["--init", str(first / "adapter")]
+    )
+    before, after = (
+        load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (first, second)
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.equal(weights, after[name]) for name, weights in before.items())
+    assert any("lora_B" in name and weights.any() for name, weights in before.items())
 
 
 def test_training_scores_equal_the_scorer(data: Path) -> None:

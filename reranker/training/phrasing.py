@@ -100,7 +100,7 @@ _OFF_FULL = (
     "It shares {c} with the query and not its subject.",
     "The {words} {c} occur{s}, the subject is another.",
     "Despite {c}, it is about something else.",
-    "It has {c} in it, but the question is not its own.",
+    "It speaks of {c}, but not of what is asked.",
     "A different subject that happens to use {c}.",
     "Only the {words} {c} {are} shared, not the question.",
 )
@@ -120,6 +120,15 @@ _NO_KIND = (
     "{A} {k} is asked for and none is quoted.",
     "The quote holds no {k}.",
     "The {k} asked for is missing from the quote.",
+)
+# The same where the question does not say of what kind the answer is.
+_NO_ANSWER = (
+    "The quoted sentence gives no answer.",
+    "What is asked for is not in the quoted sentence.",
+    "No answer is stated in the quote.",
+    "Nothing of what is asked for is quoted.",
+    "The quote holds no answer.",
+    "The answer asked for is missing from the quote.",
 )
 _REPEATS = (
     "It says much the same as {r}.",
@@ -195,7 +204,9 @@ def write_reason(
         sentences.append(_REPEATS[style].format(r=LABELS[digest.repeats]))
     elif verdict != "off_topic" and (comparison := _compare(digest, lead, style)):
         sentences.append(comparison)
-    if _lacks_kind(digest, verdict, kinds) and (digest.asks != "any" or len(sentences) == 1):
+    if digest.asks == "any" and verdict == "related" and len(sentences) == 1:
+        sentences.append(_NO_ANSWER[style])
+    elif _lacks_kind(digest, verdict, kinds):
         sentences.append(_NO_KIND[style].format(**_name_kind(digest.asks)))
     elif digest.cue == "negated" and verdict != "off_topic":
         sentences.append(_NEGATED[style])
@@ -222,10 +233,9 @@ def _write_main(digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind], s
 
 
 def _lacks_kind(digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind]) -> bool:
-    """Whether the quote gives no answer of the kind asked for; of any kind where none is named."""
-    if digest.asks == "any":
-        return verdict == "related"
-    return verdict in ("partial", "related") and digest.asks not in kinds
+    """Whether a kind of answer is asked for that the quote does not give."""
+    asked = digest.asks != "any" and digest.asks not in kinds
+    return asked and verdict in ("partial", "related")
 
 
 def _name_kind(kind: AnswerKind) -> dict[str, str]:

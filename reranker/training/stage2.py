@@ -5,7 +5,8 @@ counts on the answers only. Knows nothing of how the examples were made.
 
     python -m reranker.training.stage2 --examples FILE --base DIR --out DIR [--steps N]
 
-Training resumes from the last checkpoint in --out when there is one.
+Training resumes from the last checkpoint in --out when there is one; with --init it begins with
+another run's adapter.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from reranker.student.load import choose_device, load_base, load_tokenizer
@@ -64,14 +65,10 @@ def train(options: argparse.Namespace) -> None:
         str(options.base), kind="causal", quantization=options.quantization, device=choose_device()
     )
     keep_unpacked(base)
-    adapter = LoraConfig(
-        r=options.rank,
-        lora_alpha=2 * options.rank,
-        lora_dropout=0.05,
-        target_modules=TARGETS,
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(base, adapter)
+    if options.init:
+        model = PeftModel.from_pretrained(base, str(options.init), is_trainable=True)
+    else:
+        model = get_peft_model(base, _describe_adapter(options.rank))
     model.print_trainable_parameters()
     trainer = Trainer(
         model=model,
@@ -82,10 +79,21 @@ def train(options: argparse.Namespace) -> None:
     save_adapter(trainer, options, options.base.name)
 
 
+def _describe_adapter(rank: int) -> LoraConfig:
+    return LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.05,
+        target_modules=TARGETS,
+        task_type="CAUSAL_LM",
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--examples", type=Path, required=True, help="from training.reasoning")
     parser.add_argument("--base", type=Path, required=True, help="from training.base")
+    parser.add_argument("--init", type=Path, metavar="ADAPTER", help="an adapter to go on from")
     parser.add_argument("--quantization", choices=("nf4", "bf16", "fp32"), default="nf4")
     parser.add_argument("--rank", type=int, default=16, help="of the LoRA matrices")
     add_schedule_options(parser, steps=600, learning_rate=4e-4, batch=8)
