@@ -45,6 +45,8 @@ KIND_WORDS: dict[AnswerKind, str] = {
     "date": "date", "number": "figure", "person": "person's name", "place": "place",
     "reason": "cause", "manner": "way", "meaning": "definition", "any": "answer",
 }  # fmt: skip
+KIND_CLAUSE = "asked for,"
+"""After it a reason names the kind of answer asked for; where none is, nothing fits there."""
 MAX_LABEL = 40
 LABELS = tuple(f"[{label}]" for label in range(1, MAX_LABEL + 1))
 
@@ -146,6 +148,7 @@ def note_grammar(digest: Digest, window_size: int) -> Grammar:
         for kind, word in KIND_WORDS.items()
         if kind not in (digest.asks, "any")
     )
+    clause = (KIND_CLAUSE,) if digest.asks == "any" else ()
     others = (marker for marker in MARKERS if marker not in (*COVERED, *LACKING, END))
     return (
         Choice(options=SENTENCES[: max(1, len(digest.sentences))]),
@@ -154,7 +157,7 @@ def note_grammar(digest: Digest, window_size: int) -> Grammar:
             until=END,
             max_tokens=MAX_REASON_TOKENS,
             labels=frozenset(range(1, window_size + 1)),
-            barred=(*absent, *others, *kinds),
+            barred=(*absent, *others, *kinds, *clause),
         ),
     )
 
