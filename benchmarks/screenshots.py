@@ -2,7 +2,7 @@
 
     python -m benchmarks.screenshots [--out docs/screenshots] [--only rank]
 
-Starts the app as it is, asks the last of its examples (the passage that gives orders) in the
+Starts the app as it is, asks the first of its examples (stage 1 rescues the answer) in the
 Chromium named by $CHROMIUM, and writes PNGs of at most 256 colours. Look at them.
 """
 
@@ -76,7 +76,7 @@ def take_shot(browser: Browser, url: str, shot: Shot) -> bytes:
 
 
 def _ask(page: Page, shot: Shot) -> None:
-    page.locator(".example button").last.click()
+    page.locator(".example button").first.click()
     page.locator("#status .message.done").wait_for()
     page.get_by_role("tab", name=shot.chart, exact=True).click()
     page.locator(".charts .js-plotly-plot:visible").wait_for()
