@@ -17,7 +17,7 @@ from reranker.prompts.digest import (
     COVERED,
     END,
     FIRST,
-    KIND_CLAUSE,
+    KIND_CLAUSES,
     LABELS,
     LACKING,
     MARKERS,
@@ -205,7 +205,7 @@ def test_the_grammar_of_a_note_offers_only_what_the_digest_has() -> None:
     }, "a reason was asked for"  # fmt: skip
     *_, open_reason = note_grammar(replace(DIGEST, asks="any"), window_size=5)
     assert isinstance(open_reason, Prose)
-    assert set(open_reason.barred) - set(reason.barred) == {KIND_CLAUSE, " cause"}
+    assert set(open_reason.barred) - set(reason.barred) == {*KIND_CLAUSES, " cause"}
     single = note_grammar(replace(DIGEST, sentences=DIGEST.sentences[:1]), window_size=5)
     assert single[0] == Choice(options=(FIRST,))
 

@@ -45,8 +45,9 @@ KIND_WORDS: dict[AnswerKind, str] = {
     "date": "date", "number": "figure", "person": "person's name", "place": "place",
     "reason": "cause", "manner": "way", "meaning": "definition", "any": "answer",
 }  # fmt: skip
-KIND_CLAUSE = "asked for,"
-"""After it a reason names the kind of answer asked for; where none is, nothing fits there."""
+KIND_CLAUSES = ("asked for,", " A")
+"""After these a reason names the kind of answer asked for; where none is, nothing fits there. (A
+later sentence that begins with "A" is one of these, or speaks of an instruction.)"""
 MAX_LABEL = 40
 LABELS = tuple(f"[{label}]" for label in range(1, MAX_LABEL + 1))
 
@@ -148,7 +149,8 @@ def note_grammar(digest: Digest, window_size: int) -> Grammar:
         for kind, word in KIND_WORDS.items()
         if kind not in (digest.asks, "any")
     )
-    clause = (KIND_CLAUSE,) if digest.asks == "any" else ()
+    names_kind = digest.asks != "any" or digest.cue == "instruction"
+    clauses = () if names_kind else KIND_CLAUSES
     others = (marker for marker in MARKERS if marker not in (*COVERED, *LACKING, END))
     return (
         Choice(options=SENTENCES[: max(1, len(digest.sentences))]),
@@ -157,7 +159,7 @@ def note_grammar(digest: Digest, window_size: int) -> Grammar:
             until=END,
             max_tokens=MAX_REASON_TOKENS,
             labels=frozenset(range(1, window_size + 1)),
-            barred=(*absent, *others, *kinds, *clause),
+            barred=(*absent, *others, *kinds, *clauses),
         ),
     )
 
