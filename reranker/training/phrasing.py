@@ -112,12 +112,11 @@ _OFF_BARE = (
     "No link to the query is to be found.",
     "It is about something else entirely.",
 )
-# {a}: the article before {k}.
 _NO_KIND = (
     "The quoted sentence gives no {k}.",
-    "What is asked for, {a} {k}, is not in the quoted sentence.",
+    "What is asked for, a {k}, is not in the quoted sentence.",
     "No {k} is stated in the quote.",
-    "{A} {k} is asked for and none is quoted.",
+    "A {k} is asked for and none is quoted.",
     "The quote holds no {k}.",
     "The {k} asked for is missing from the quote.",
 )
@@ -207,7 +206,7 @@ def write_reason(
     if digest.asks == "any" and verdict == "related" and len(sentences) == 1:
         sentences.append(_NO_ANSWER[style])
     elif _lacks_kind(digest, verdict, kinds):
-        sentences.append(_NO_KIND[style].format(**_name_kind(digest.asks)))
+        sentences.append(_NO_KIND[style].format(k=KIND_WORDS[digest.asks]))
     elif digest.cue == "negated" and verdict != "off_topic":
         sentences.append(_NEGATED[style])
     return " ".join(sentences)
@@ -223,7 +222,7 @@ def _write_main(digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind], s
     return bank[style].format(
         c=join_terms(COVERED[:count], listed),
         l=LACKING[0],
-        k="{a} {k}".format(**_name_kind(digest.asks if digest.asks in kinds else "any")),
+        k=f"a {KIND_WORDS[digest.asks]}" if digest.asks in kinds else f"an {KIND_WORDS['any']}",
         are="is" if one else "are",
         s="s" if one else "",
         them="it" if one else "them",
@@ -236,12 +235,6 @@ def _lacks_kind(digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind]) -
     """Whether a kind of answer is asked for that the quote does not give."""
     asked = digest.asks != "any" and digest.asks not in kinds
     return asked and verdict in ("partial", "related")
-
-
-def _name_kind(kind: AnswerKind) -> dict[str, str]:
-    word = KIND_WORDS[kind]
-    article = "an" if word.startswith("a") else "a"
-    return {"k": word, "a": article, "A": article.capitalize()}
 
 
 def _compare(digest: Digest, lead: Digest, style: int) -> str:

@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--base", type=Path, required=True, help="from training.base")
     parser.add_argument("--init", type=Path, metavar="ADAPTER", help="an adapter to go on from")
     parser.add_argument("--quantization", choices=("nf4", "bf16", "fp32"), default="nf4")
-    parser.add_argument("--rank", type=int, default=16, help="of the LoRA matrices")
+    parser.add_argument("--rank", type=int, default=16, help="of a fresh adapter")
     add_schedule_options(parser, steps=600, learning_rate=4e-4, batch=8)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
