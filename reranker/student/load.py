@@ -34,6 +34,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from reranker.errors import QuantizationError, StudentError
+from reranker.student.hardware import has_matrix_units
 from reranker.student.locate import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -64,11 +65,6 @@ _LOADERS: dict[str, Callable[..., PreTrainedModel]] = {
 }
 
 
-def choose_device() -> str:
-    """ "cuda" when torch can use one, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def load_base(
     weights: str,
     *,
@@ -95,8 +91,9 @@ def load_base(
             f"{weights}: expected a base model, got a folder with an {ADAPTER_CONFIG}; name it as "
             "the adapter, and the model it was trained on as the base"
         )
-    if kind == "encoder" and device == "cpu":
-        # Plain matrix products beat the fused attention kernel there, by a tenth of the whole.
+    if kind == "encoder" and device == "cpu" and not has_matrix_units():
+        # Plain matrix products beat the fused attention kernel there, by a tenth of the whole;
+        # where the CPU has units for them the fused kernel wins, by as much.
         options.setdefault("attn_implementation", "eager")
     cached = is_cached_only(weights)
     try:

@@ -26,9 +26,9 @@ from reranker.stage2.chat_reader import ChatReader
 from reranker.stage2.decode import Decoder
 from reranker.stage2.digest_reader import DigestReader
 from reranker.stage2.reader import WindowReader
+from reranker.student.hardware import choose_device
 from reranker.student.load import (
     add_adapter,
-    choose_device,
     load_base,
     load_tokenizer,
     merge_adapter,

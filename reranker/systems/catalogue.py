@@ -93,7 +93,7 @@ def _build_pointwise(word: str, family: str, rest: str, settings: SystemSettings
     weights = resolve_weights(rest, str(Path.cwd()))
 
     def load() -> TextScorer:
-        from reranker.student.load import choose_device
+        from reranker.student.hardware import choose_device
 
         return _find_loader(family)(weights, settings.precision, choose_device())
 

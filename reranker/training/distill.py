@@ -23,8 +23,8 @@ from reranker.jobs.settings import TrainingSettings
 from reranker.stage1.biencoder import BiEncoderScorer
 from reranker.stage1.crossencoder import CrossEncoderScorer
 from reranker.stage1.scorer import Scorer
+from reranker.student.hardware import choose_device
 from reranker.student.load import (
-    choose_device,
     load_base,
     load_tokenizer,
     widen_head,

@@ -19,7 +19,8 @@ from reranker.errors import InputError
 from reranker.examples.load import TextData
 from reranker.examples.record import TextExample
 from reranker.jobs.settings import TrainingSettings
-from reranker.student.load import choose_device, load_base, load_tokenizer
+from reranker.student.hardware import choose_device
+from reranker.student.load import load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.student.quantize import keep_unpacked
 from reranker.training.distill import add_trainable_adapter, count_steps

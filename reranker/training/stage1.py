@@ -25,7 +25,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from reranker.config import Stage1Profile, load_profile
-from reranker.student.load import choose_device, load_base, load_tokenizer
+from reranker.student.hardware import choose_device
+from reranker.student.load import load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.student.quantize import keep_unpacked
 from reranker.training.chunks import cut_passages

@@ -21,7 +21,8 @@ from pathlib import Path
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
-from reranker.student.load import choose_device, load_base, load_tokenizer
+from reranker.student.hardware import choose_device
+from reranker.student.load import load_base, load_tokenizer
 from reranker.student.quantize import keep_unpacked
 from reranker.training.packing import (
     PackedRows,
