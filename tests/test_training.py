@@ -25,6 +25,7 @@ from reranker.student.student import Student, load_student
 from reranker.training import base, reasoning, stage1, stage2, tokenizer
 from reranker.training.chunks import cut_passages
 from reranker.training.groups import GroupSampler
+from reranker.training.judged_windows import WindowSampler
 from reranker.training.rounding import train_through_rounding
 from reranker.training.sources import read_squad
 from reranker.types import Verdict
@@ -145,7 +146,7 @@ def test_questions_that_ask_why_are_drawn_more_often_than_they_are_asked(data: P
     scorer = load_student("mini", "bf16").scorer
     assert isinstance(scorer, BiEncoderScorer)
     for questions, low, high in (([*facts, why], 0.2, 0.32), (facts, 0.0, 0.0)):
-        sampler = reasoning.WindowSampler(passages, questions, scorer)
+        sampler = WindowSampler(passages, questions, scorer)
         drawn = [sampler.choose_question(random.Random(seed)) for seed in range(400)]
         assert low <= sum(question == why for question in drawn) / len(drawn) <= high
 
