@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from reranker.errors import CancelledError
 from reranker.sentences import split_sentences
 from reranker.stage1.batches import plan_batches
 from reranker.student.hardware import has_matrix_units
+from reranker.student.quantize import unpack_once
 from reranker.types import Cancelled, Passage, PassageScore, SentenceScore
 
 # Tokens in a batch. On a CPU small batches stay in its caches: on two cores 1,536 was the fastest
@@ -106,13 +108,15 @@ class BiEncoderScorer:
         texts = self._tokenize([self._format(p) for p in missing], self.profile.max_passage_tokens)
         done = len(passages) - len(missing)
         progress(done, len(passages))
-        for batch in plan_batches([len(text.ids) for text in texts], self._token_budget):
-            if cancelled():
-                raise CancelledError("stage 1 was stopped")
-            encoded = self._encode([texts[p] for p in batch])
-            found.update((missing[p], e) for p, e in zip(batch, encoded, strict=True))
-            done += len(batch)
-            progress(done, len(passages))
+        batches = plan_batches([len(text.ids) for text in texts], self._token_budget)
+        with unpack_once(self.model) if len(batches) > 1 else nullcontext():
+            for batch in batches:
+                if cancelled():
+                    raise CancelledError("stage 1 was stopped")
+                encoded = self._encode([texts[p] for p in batch])
+                found.update((missing[p], e) for p, e in zip(batch, encoded, strict=True))
+                done += len(batch)
+                progress(done, len(passages))
         self._remember(found)
         return [found[passage] for passage in passages]
 

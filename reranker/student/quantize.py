@@ -11,8 +11,11 @@ leaves columns with outliers in 16 bits (LLM.int8(), arXiv 2208.07339).
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Int8Params, Linear4bit, Linear8bitLt, Params4bit
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
@@ -30,6 +33,8 @@ UNQUANTIZED_MODULES = ["classifier", "pooler", "score", "lm_head"]
 _ROW_BLOCK, _SCALE_BLOCK = 32, 64
 # Columns of a layer's input with a value beyond this stay in 16 bits; LLM.int8()'s own choice.
 _OUTLIER = 6.0
+# A model that takes more than this when unpacked stays packed while it computes.
+_UNPACKED_BYTES = 128 * 2**20
 # Greatest share of a product that rounding may cost the trial layer; FP4, the coarsest, costs 0.03.
 _TRIAL_ERROR = 0.2
 
@@ -136,6 +141,38 @@ def keep_unpacked(model: torch.nn.Module, *, only_odd_sizes: bool = False) -> No
             odd = module.out_features % _ROW_BLOCK or module.in_features % _SCALE_BLOCK
             if odd or not only_odd_sizes:
                 module.support_avx512bf16_for_cpu = False
+
+
+@contextmanager
+def unpack_once(model: torch.nn.Module) -> Iterator[None]:
+    """Inside, the 4-bit layers of a small model on the CPU compute from weights unpacked on the way
+    in, to the same results, instead of unpacking them for every batch. Outside they are packed."""
+    layers = [m for m in model.modules() if isinstance(m, Linear4bit) and _is_packed(m)]
+    size = sum(2 * layer.in_features * layer.out_features for layer in layers)
+    if size > _UNPACKED_BYTES:
+        layers = []
+    try:
+        with torch.inference_mode():
+            for layer in layers:
+                weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+                layer.__dict__["forward"] = functools.partial(
+                    torch.nn.functional.linear, weight=weight, bias=layer.bias
+                )
+        yield
+    finally:
+        for layer in layers:
+            layer.__dict__.pop("forward", None)
+
+
+def _is_packed(layer: Linear4bit) -> bool:
+    """Whether a layer holds bf16 weights in 4 bits on the CPU, in the layout they came in."""
+    state = layer.weight.quant_state
+    return (
+        layer.weight.device.type == "cpu"
+        and state is not None
+        and state.dtype == torch.bfloat16
+        and not layer.support_avx512bf16_for_cpu
+    )
 
 
 def count_bytes(model: torch.nn.Module) -> int:
