@@ -178,3 +178,11 @@ def test_an_empty_list_and_an_empty_text(scorer: BiEncoderScorer) -> None:
     assert scorer.score(QUERY, []) == []
     (result,) = scorer.score(QUERY, [Passage(doc_id="empty", text="")])
     assert result.sentences == () and not result.truncated
+
+
+def test_a_text_the_tokenizer_reads_nothing_of_has_no_sentences(scorer: BiEncoderScorer) -> None:
+    """Only special tokens are left of it, and these stand for no sentence."""
+    unseen = Passage(doc_id="unseen", text="\u200b\u2060")
+    assert scorer.read_passage(unseen).words() == [0, 1]
+    (result,) = scorer.score(QUERY, [unseen])
+    assert result.sentences == ()

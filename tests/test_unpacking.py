@@ -34,6 +34,15 @@ def test_unpacked_weights_compute_the_same_and_are_packed_again() -> None:
         assert torch.equal(model(inputs), wanted)
 
 
+def test_a_gradient_taken_inside_is_that_of_the_packed_layers() -> None:
+    """Another thread may explain a score while this one ranks."""
+    model, inputs = make_model(), torch.randn(3, 64, dtype=torch.bfloat16, requires_grad=True)
+    (wanted,) = torch.autograd.grad(model(inputs).sum(), inputs)
+    with unpack_once(model):
+        (found,) = torch.autograd.grad(model(inputs).sum(), inputs)
+    assert torch.equal(found, wanted)
+
+
 def test_they_are_packed_again_after_an_error() -> None:
     model = make_model()
     with pytest.raises(KeyError), unpack_once(model):

@@ -109,6 +109,7 @@ class BiEncoderScorer:
         done = len(passages) - len(missing)
         progress(done, len(passages))
         batches = plan_batches([len(text.ids) for text in texts], self._token_budget)
+        # A single batch unpacks every layer once anyway.
         with unpack_once(self.model) if len(batches) > 1 else nullcontext():
             for batch in batches:
                 if cancelled():
@@ -230,6 +231,8 @@ def _locate_sentences(text: ReadText) -> tuple[tuple[int, int, int, int], ...]:
     shift = text.text_start
     spans = [text.offsets[place] for place in text.words()]
     firsts, lasts = [first for first, _ in spans], [last for _, last in spans]
+    if firsts == lasts:
+        return ()  # no token stands for text, as where there is none that can be seen
     for start, end in split_sentences(text.text[shift:]):
         first, last = bisect_left(firsts, start + shift), bisect_right(lasts, end + shift)
         if first < last:

@@ -1,4 +1,4 @@
-"""What this machine computes on: its device, and whether its CPU multiplies matrices by itself.
+"""What this machine computes on: its device, and whether its CPU has units for matrix products.
 
 Takes nothing, returns what torch sees. Knows no model.
 """

@@ -152,7 +152,7 @@ def unpack_once(model: torch.nn.Module) -> Iterator[None]:
     if size > _UNPACKED_BYTES:
         layers = []
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # unlike inference tensors, these may take part in a gradient
             for layer in layers:
                 weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
                 layer.__dict__["forward"] = functools.partial(
