@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +15,12 @@ from transformers import AutoModel, AutoTokenizer
 
 from reranker.errors import CancelledError
 from reranker.sentences import split_sentences
+from reranker.stage1 import biencoder
 from reranker.stage1.biencoder import BiEncoderScorer
+from reranker.student import student
+from reranker.student.quantize import unpack_once
 from reranker.student.student import load_student
+from reranker.training.distill import _Served
 from reranker.types import Passage
 
 QUERY = "why do tides rise"
@@ -131,6 +138,58 @@ def test_batches_change_nothing_but_rounding(student_folder: Path, quantization:
     together = [result.score for result in many.score(QUERY, PASSAGES)]
     alone = [one.score(QUERY, [passage])[0].score for passage in PASSAGES]
     assert together == pytest.approx(alone, abs=BF16 if quantization == "fp32" else 0.5)
+
+
+@pytest.fixture
+def _many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every passage is a batch of its own."""
+    monkeypatch.setattr(biencoder, "TOKEN_BUDGET", {"cpu": 1})
+
+
+@pytest.mark.usefixtures("_many_batches")
+def test_a_model_that_is_only_called_is_enough(scorer: BiEncoderScorer) -> None:
+    """As a job measures what it trains."""
+    bare: Any = _Served(scorer.model, scorer.model.device)
+    served = BiEncoderScorer(bare, scorer.tokenizer, scorer.profile)
+    expected = [result.score for result in scorer.score(QUERY, PASSAGES)]
+    found = [result.score for result in served.score(QUERY, PASSAGES)]
+    assert found == pytest.approx(expected, abs=BF16)
+
+
+@pytest.mark.usefixtures("_many_batches")
+def test_several_batches_are_prepared_for_once(scorer: BiEncoderScorer) -> None:
+    entered = []
+
+    @contextmanager
+    def prepare() -> Iterator[None]:
+        entered.append(True)
+        yield
+
+    prepared = BiEncoderScorer(scorer.model, scorer.tokenizer, scorer.profile, many_batches=prepare)
+    prepared.score(QUERY, PASSAGES[:1])
+    assert not entered, "one batch needs no preparing"
+    prepared.score(QUERY, PASSAGES)
+    prepared.score(QUERY, PASSAGES)
+    assert entered == [True], "what is in the cache is not encoded again"
+
+
+@pytest.mark.usefixtures("_many_batches")
+def test_a_student_in_4_bits_unpacks_once_for_all_batches(
+    student_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = []
+
+    @contextmanager
+    def unpack(model: torch.nn.Module) -> Iterator[None]:
+        entered.append(model)
+        with unpack_once(model):
+            yield
+
+    monkeypatch.setattr(student, "unpack_once", unpack)
+    scorer = load_student(str(student_folder), "nf4").scorer
+    assert isinstance(scorer, BiEncoderScorer)
+    scorer.score(QUERY, PASSAGES)
+    assert entered == [scorer.model]
 
 
 def test_repeated_passages_and_order(scorer: BiEncoderScorer) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,6 @@ from reranker.errors import CancelledError
 from reranker.sentences import split_sentences
 from reranker.stage1.batches import plan_batches
 from reranker.student.hardware import has_matrix_units
-from reranker.student.quantize import unpack_once
 from reranker.types import Cancelled, Passage, PassageScore, SentenceScore
 
 # Tokens in a batch. On a CPU small batches stay in its caches: on two cores 1,536 was the fastest
@@ -67,7 +66,11 @@ class ReadText:
 
 
 class BiEncoderScorer:
-    """Scores passages against a query; passages already seen are not encoded again."""
+    """Scores passages against a query; passages already seen are not encoded again.
+
+    model: what is called and has a device is enough. many_batches: entered while several batches
+    are encoded, for what the model can prepare once for all of them.
+    """
 
     def __init__(
         self,
@@ -76,8 +79,10 @@ class BiEncoderScorer:
         profile: Stage1Profile,
         *,
         cached_passages: int = CACHED_PASSAGES,
+        many_batches: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.model, self.tokenizer, self.profile = model, tokenizer, profile
+        self._many_batches = many_batches
         self._cached_passages = cached_passages
         self._cache: OrderedDict[Passage, Encoding] = OrderedDict()
         self._token_budget = TOKEN_BUDGET.get(model.device.type, TOKEN_BUDGET["cpu"])
@@ -109,8 +114,7 @@ class BiEncoderScorer:
         done = len(passages) - len(missing)
         progress(done, len(passages))
         batches = plan_batches([len(text.ids) for text in texts], self._token_budget)
-        # A single batch unpacks every layer once anyway.
-        with unpack_once(self.model) if len(batches) > 1 else nullcontext():
+        with self._many_batches() if len(batches) > 1 else nullcontext():
             for batch in batches:
                 if cancelled():
                     raise CancelledError("stage 1 was stopped")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from reranker.student.load import (
     widen_head,
 )
 from reranker.student.locate import fetch_adapter, hash_adapter, resolve_weights
-from reranker.student.quantize import NAMES, count_bytes
+from reranker.student.quantize import NAMES, count_bytes, unpack_once
 from reranker.types import Quantization, StudentInfo
 
 STAGE1, STAGE2, SHARED = "stage1", "stage2", "shared"
@@ -185,7 +186,13 @@ class Student:
             # Nothing else uses this base, so its adapter can become part of it: a third faster.
             model = merge_adapter(self._load_plain(), self.quantization)
             self._models[STAGE1] = model
-            return BiEncoderScorer(model, tokenizer, stage1, cached_passages=self._cached_passages)
+            return BiEncoderScorer(
+                model,
+                tokenizer,
+                stage1,
+                cached_passages=self._cached_passages,
+                many_batches=partial(unpack_once, model),
+            )
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         if self._shares_base:
