@@ -21,12 +21,12 @@ from reranker.corpora import list_hits
 from reranker.corpora.limits import MAX_PASTED_CHARS, MAX_PASTED_PASSAGES
 from reranker.corpora.rows import Row, collect_passages
 from reranker.errors import InputError
+from reranker.request import MAX_QUERY_CHARS, RankRequest
 from reranker.results import describe_ranking, describe_scores
 from reranker.types import FinalOrder, Hit, Mode, Query, RankingTrace, RankSettings, TraceUpdate
 
 RANK_QUEUE: dict[str, Any] = {"concurrency_id": "rank", "concurrency_limit": 1}
 """The one queue of everything that ranks, on the page and here."""
-MAX_QUERY_CHARS = 2_000
 MAX_DEPTH = 100
 """Passages stage 2 may read in one call; more would hold up every other visitor."""
 
@@ -167,9 +167,7 @@ class Api:
     ) -> RankingTrace:
         """The complete trace. origin: where the hits are from, in the pipeline's words."""
         library = self._library
-        request = library.import_pipeline().RankRequest(
-            query=Query(query_id="q1", text=text), hits=hits, **origin
-        )
+        request = RankRequest(query=Query(query_id="q1", text=text), hits=hits, **origin)
         events = library.stream_rank(
             library.student, library.quantization, request, settings, lambda: False
         )

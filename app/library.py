@@ -25,11 +25,11 @@ from reranker.corpora import Corpus, CorpusInfo, list_corpora, load_corpus
 from reranker.errors import CancelledError, DearError
 from reranker.jobs.job import jobs_dir
 from reranker.jobs.trained import find_trained, list_offered
+from reranker.request import RankRequest
 from reranker.retrieval import Retriever, build_retriever
 from reranker.types import Cancelled, Quantization, RankEvent, RankSettings
 
 if TYPE_CHECKING:
-    from reranker.pipeline import RankRequest
     from reranker.student.student import Student
 
 POLL_SECONDS = 0.1

@@ -104,14 +104,15 @@ def write_figures() -> dict[Path, list[str]]:
         path: path.read_text(encoding="utf-8") for path in (QUALITY, SYSTEMS, REASONS, SAMPLES)
     }
     figures = read_figures(texts[QUALITY], texts[SYSTEMS])
-    blend = f"stage 1 + {load_profile().bm25_weight:g} BM25"
+    profile = load_profile()
+    blend = f"stage 1 + {profile.bm25_weight:g} BM25 + {profile.nearness_weight:g} nearness"
     return {
         CARD: [
             *tabulate_figures(figures, ("BM25", "stage 1", blend, "stage 2"), goals=True),
             "",
             *tabulate_reasons(texts[REASONS], texts[SAMPLES]),
         ],
-        README: tabulate_figures(figures, ("BM25", "stage 1", "stage 2"), goals=False),
+        README: tabulate_figures(figures, ("BM25", "stage 1", blend, "stage 2"), goals=False),
     }
 
 

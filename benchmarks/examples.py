@@ -22,7 +22,8 @@ from reranker.config import DEFAULT_STUDENT
 from reranker.corpora import load_corpus, load_qrels, load_queries
 from reranker.digest import INSTRUCTION
 from reranker.evaluation.measures import evaluate_run, parse_measures
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.student.student import load_student
 from reranker.trec import rank_by_position

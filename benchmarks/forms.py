@@ -22,7 +22,7 @@ from reranker.config import DEFAULT_STUDENT
 from reranker.corpora.corpus import make_corpus
 from reranker.evaluation.measures import evaluate_run, parse_measures
 from reranker.evaluation.statistics import bootstrap_difference, bootstrap_mean
-from reranker.pipeline import RankRequest
+from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.stage1.biencoder import BiEncoderScorer
 from reranker.student.student import load_student

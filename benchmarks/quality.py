@@ -14,17 +14,18 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 from benchmarks.machine import describe_machine
-from reranker.config import ASSETS, DEFAULT_STUDENT
+from reranker.config import ASSETS, DEFAULT_STUDENT, Profile
 from reranker.corpora import load_corpus, load_qrels, load_queries
 from reranker.evaluation.measures import evaluate_run, parse_measures
 from reranker.evaluation.statistics import bootstrap_difference, bootstrap_mean
-from reranker.ordering import blend_orders
-from reranker.pipeline import RankRequest, rank
+from reranker.ordering import blend_trace
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.student.student import Student, load_student
 from reranker.trec import Qrels, rank_by_position, read_candidates, read_qrels
@@ -34,6 +35,7 @@ DATA = Path(os.environ.get("DEAR_DATA") or Path(__file__).resolve().parents[2] /
 DEPTH, STAGE2_DEPTH = 100, 20
 MEASURES = "nDCG@10 Judged@10"
 BM25_WEIGHTS, STAGE2_WEIGHTS = (0.1, 0.2, 0.3), (0.1, 0.25, 0.5, 1.0)
+NEARNESS_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,22 +88,9 @@ def measure(collection: Collection, student: Student, stages: str) -> list[str]:
     started = time.perf_counter()
     traces = rank_all(student, collection, stages)
     seconds = time.perf_counter() - started
-    orders: dict[str, Callable[[RankingTrace], Sequence[str]]] = {
-        "BM25": lambda t: t.bm25_order,
-        "stage 1": lambda t: t.stage1_order,
-    }
-    for weight in BM25_WEIGHTS:
-        orders[f"stage 1 + {weight} BM25"] = lambda t, w=weight: _blend(t, w, 0.0)  # type: ignore[misc]
-    if stages == "both":
-        orders["stage 2"] = lambda t: t.final_order
-        bm25 = student.profile.bm25_weight
-        for weight in STAGE2_WEIGHTS:
-            orders[f"stage 1 + {bm25} BM25 + {weight} stage 2"] = (
-                lambda t, w=weight: _blend(t, bm25, w)  # type: ignore[misc]
-            )
     rows: list[str] = []
     values: dict[str, Mapping[str, float]] = {}
-    for system, order in orders.items():
+    for system, order in _list_orders(student.profile, stages).items():
         run = {t.query.query_id: rank_by_position(order(t)) for t in traces}
         evaluation = evaluate_run(run, collection.qrels, parse_measures(MEASURES))
         result = evaluation.result("nDCG@10")
@@ -133,15 +122,33 @@ def _describe_run(
     return f"| {collection.name} | | {words} | | |"
 
 
-def _blend(trace: RankingTrace, bm25_weight: float, stage2_weight: float) -> Sequence[str]:
-    return blend_orders(
-        trace.stage1_order,
-        trace.final_order,
-        {s.doc_id: s.score for s in trace.stage1},
-        {hit.passage.doc_id: hit.bm25_score for hit in trace.hits},
-        bm25_weight=bm25_weight,
-        stage2_weight=stage2_weight,
-    )
+def _list_orders(
+    profile: Profile, stages: str
+) -> dict[str, Callable[[RankingTrace], Sequence[str]]]:
+    """What is measured: the stages, and blends with each weight tried beside the profile's own."""
+    bm25, nearness = profile.bm25_weight, profile.nearness_weight
+
+    def blend(
+        lexical: float = bm25, near: float = 0.0, listwise: float = 0.0
+    ) -> Callable[[RankingTrace], Sequence[str]]:
+        tried = replace(profile, bm25_weight=lexical, nearness_weight=near, stage2_weight=listwise)
+        return lambda trace: blend_trace(trace, trace.final_order, tried)
+
+    orders: dict[str, Callable[[RankingTrace], Sequence[str]]] = {
+        "BM25": lambda trace: trace.bm25_order,
+        "stage 1": lambda trace: trace.stage1_order,
+    }
+    for weight in BM25_WEIGHTS:
+        orders[f"stage 1 + {weight} BM25"] = blend(lexical=weight)
+    for weight in NEARNESS_WEIGHTS:
+        orders[f"stage 1 + {bm25} BM25 + {weight} nearness"] = blend(near=weight)
+    if stages == "both":
+        orders["stage 2"] = lambda trace: trace.final_order
+        for weight in STAGE2_WEIGHTS:
+            orders[f"stage 1 + {bm25} BM25 + {nearness} nearness + {weight} stage 2"] = blend(
+                near=nearness, listwise=weight
+            )
+    return orders
 
 
 def main() -> None:

@@ -25,7 +25,8 @@ from reranker.config import DEFAULT_STUDENT
 from reranker.corpora import list_hits
 from reranker.corpora.corpus import make_corpus
 from reranker.evaluation.statistics import bootstrap_mean
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.student.student import Student, load_student
 from reranker.training.sources import Question, read_squad

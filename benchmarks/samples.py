@@ -22,7 +22,8 @@ from pathlib import Path
 from benchmarks.quality import DATA, load_collection
 from reranker.config import DEFAULT_STUDENT
 from reranker.corpora.corpus import make_corpus
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.student.student import Student, load_student
 from reranker.training.sources import read_squad

@@ -26,7 +26,8 @@ from sentence_transformers import SentenceTransformer
 from benchmarks.machine import describe_machine
 from reranker.config import Stage1Profile
 from reranker.corpora import load_corpus
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.stage1.biencoder import BiEncoderScorer
 from reranker.stage2.digest_reader import DigestReader

@@ -17,7 +17,7 @@ from reranker.explain.faithfulness import FaithfulnessReport
 from reranker.explain.parity import Parity
 from reranker.explain.red_team import RedTeam
 from reranker.explain.stability import Stability
-from reranker.pipeline import RankRequest
+from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.training.sources import read_squad
 from reranker.trec import Qrels

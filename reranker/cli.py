@@ -38,7 +38,7 @@ from reranker.types import (
 DEFAULT_DEPTH = 100
 
 if TYPE_CHECKING:
-    from reranker.pipeline import RankRequest
+    from reranker.request import RankRequest
     from reranker.student.student import Student
 
 
@@ -113,7 +113,7 @@ def run_rerank(options: argparse.Namespace) -> int:
 
 
 def _read_requests(options: argparse.Namespace) -> list[RankRequest]:
-    from reranker.pipeline import RankRequest
+    from reranker.request import RankRequest
 
     if options.candidates:
         return [
@@ -131,7 +131,7 @@ def _read_requests(options: argparse.Namespace) -> list[RankRequest]:
 
 
 def _retrieve(retriever: Retriever, query: Query, depth: int) -> RankRequest:
-    from reranker.pipeline import RankRequest
+    from reranker.request import RankRequest
 
     started = time.perf_counter()
     return RankRequest(
@@ -160,7 +160,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 def run_replay(options: argparse.Namespace) -> int:
     """Ranks a trace's candidates again; exit code 1 when any rank differs."""
-    from reranker.pipeline import RankRequest, rank
+    from reranker.pipeline import rank
+    from reranker.request import RankRequest
     from reranker.student.student import load_student
 
     old = load_trace(options.trace)

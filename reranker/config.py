@@ -71,9 +71,9 @@ class Stage2Profile:
 class Profile:
     """A student: base models, adapters, prompt template, lengths, quantisation, licence.
 
-    bm25_weight: weight of the z-scored BM25 score when `final` is "blend".
-    stage2_weight: weight of stage 2's reciprocal-rank score when `final` is "blend"; see
-    reranker/ordering.py for the formula.
+    bm25_weight, nearness_weight, stage2_weight: weights of the z-scored BM25 score, of the nearness
+    to the best passages and of stage 2's ranks when `final` is "blend"; see reranker/ordering.py
+    for the formula.
     """
 
     name: str
@@ -85,6 +85,7 @@ class Profile:
     quantization: Quantization = "nf4"
     final: FinalOrder = "stage2"
     bm25_weight: float = 0.0
+    nearness_weight: float = 0.0
     stage2_weight: float = 0.5
     folder: str = ""
 

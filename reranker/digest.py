@@ -22,17 +22,16 @@ Cue = Literal["none", "negated", "past belief", "instruction"]
 
 # Words a query holds and a reason should not name: what they say depends on their neighbours.
 _LIGHT = frozenset(
-    "after again against all also another around aren't away back based become before best better "
+    "after again against all also another aren't around away back based become before best better "
     "between both called can't come couldn't did didn't different doesn't doing don't done down "
     "during each else ever every few first found gave get gets getting give given gives go goes "
     "going good got happen happens hasn't haven't help helps i'm include included including isn't "
-    "it's just keep "
-    "keeps kind know known last less let like little long look lot made mainly make makes making "
-    "many may mean means might more most much must named need needs never new no not off often old "
-    "one ones only other out over own part put really same say says see set shouldn't since some "
-    "something still take takes tell thing things through time too toward try type under until up "
-    "use used uses using usually very want wants wasn't way ways well went weren't what's while "
-    "within without won't wouldn't".split()
+    "it's just keep keeps kind know known last less let like little long look lot made mainly "
+    "make makes making many may mean means might more most much must name named names need needs "
+    "never new no not off often old one ones only other out over own part put really same say "
+    "says see set shouldn't since some something still take takes tell thing things through time "
+    "too toward try type under until up use used uses using usually very want wants wasn't way "
+    "ways well went weren't what's while within without won't wouldn't".split()
 )
 DIGEST_SENTENCES = 2
 _CLOSING = " \"'”’)]"
@@ -134,14 +133,16 @@ class Digest:
     """What is known of one passage of a window before it is read.
 
     position: 0-based place in the window; rank: 1-based place in the whole list; strength:
-    0..9, the logit's place between the window's lowest and highest; repeats: position of a
-    better-placed near-duplicate, or None.
+    0..9, the logit's place between the window's lowest and highest; nearness: to the best other
+    passages, in whole tenths from 0 to 9, or None where it was not measured; repeats: position of
+    a better-placed near-duplicate, or None.
     """
 
     doc_id: str
     position: int
     rank: int
     strength: int
+    nearness: int | None
     asks: AnswerKind
     shows: tuple[AnswerKind, ...]
     covers: tuple[str, ...]
@@ -185,7 +186,7 @@ def digest_window(
     passages, scores and ranks run in parallel; ranks are 1-based places in the whole list. guard:
     whether passages that read like instructions are pointed out.
     """
-    terms = _query_terms(query)
+    terms = pick_terms(query)
     asks = classify_question(query)
     stems = [set(tokenize(f"{p.title} {p.text}")) for p in passages]
     repeats = _find_repeats(stems, ranks)
@@ -200,6 +201,7 @@ def digest_window(
                 position=position,
                 rank=ranks[position],
                 strength=strengths[position],
+                nearness=_level_nearness(score.nearness),
                 asks=asks,
                 shows=find_answer_kinds(best),
                 covers=tuple(t.surface for t in terms if t.stem in stems[position]),
@@ -221,7 +223,7 @@ def pick_sentences(
     Where stage 1 gives no sentence scores, the share of query words in a sentence stands in.
     """
     if not scored:
-        wanted = {term.stem for term in _query_terms(query)}
+        wanted = {term.stem for term in pick_terms(query)}
         scored = [
             SentenceScore(start=s, end=e, score=_share(wanted, text[s:e]))
             for s, e in split_sentences(text)
@@ -238,7 +240,7 @@ def _share(wanted: set[str], sentence: str) -> float:
     return len(wanted & set(tokenize(sentence))) / max(1, len(wanted))
 
 
-def _query_terms(query: str) -> list[Token]:
+def pick_terms(query: str) -> list[Token]:
     """The query's content words, each stem once, long ones first: the longer a word, the rarer
     and the more it says. Light words only where there are no others."""
     words = tokenize_query(query)
@@ -268,3 +270,7 @@ def _level_strengths(scores: Sequence[float]) -> list[int]:
     if spread <= 0:
         return [STRENGTH_LEVELS] * len(scores)
     return [round(STRENGTH_LEVELS * (score - low) / spread) for score in scores]
+
+
+def _level_nearness(cosine: float | None) -> int | None:
+    return None if cosine is None else min(9, max(0, int(10 * cosine)))

@@ -20,7 +20,7 @@ from reranker.retrieval import build_retriever
 from reranker.types import Quantization, Query, RankSettings
 
 if TYPE_CHECKING:
-    from reranker.pipeline import RankRequest
+    from reranker.request import RankRequest
 
 
 def add_set_questions(actions: Any) -> None:
@@ -112,7 +112,7 @@ def _open_set(corpus: str, depth: int, limit: int | None) -> tuple[list[RankRequ
 
 def list_requests(corpus: str, depth: int, queries: list[Query]) -> list[RankRequest]:
     """BM25's hits for each query."""
-    from reranker.pipeline import RankRequest
+    from reranker.request import RankRequest
 
     retriever = build_retriever(load_corpus(corpus))
     return [

@@ -3,9 +3,9 @@ readings agree on.
 
 Takes ranks and scores, returns doc_ids best first. Knows no model.
 
-Blend: z(stage-1 logit) + bm25_weight * z(BM25 score) + stage2_weight * z(-log2(1 + stage-2
-rank)), each z-scored over the query's candidates; log2 as in nDCG, so that the top places of
-stage 2 weigh most. Ties keep the stage-1 order.
+Blend: z(stage-1 logit) + bm25_weight * z(BM25 score) + nearness_weight * z(nearness to the best
+passages) + stage2_weight * z(-log2(1 + stage-2 rank)), each z-scored over the query's candidates;
+log2 as in nDCG, so that the top places of stage 2 weigh most. Ties keep the stage-1 order.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from reranker.config import Profile
 from reranker.errors import InputError
-from reranker.types import ShuffledReading, WindowReading
+from reranker.types import RankingTrace, ShuffledReading, WindowReading
 
 MAX_SHUFFLES, MAX_SHUFFLED = 50, 1_000
 """Readings of shuffled lists, and passages in them: agreeing takes the square of these."""
@@ -30,22 +31,41 @@ def apply_readings(order: Sequence[str], readings: Sequence[WindowReading]) -> t
     return tuple(current)
 
 
+def blend_trace(
+    trace: RankingTrace, stage2_order: Sequence[str], profile: Profile
+) -> tuple[str, ...]:
+    """doc_ids of a ranking by the blend with the profile's weights."""
+    return blend_orders(
+        trace.stage1_order,
+        stage2_order,
+        {score.doc_id: score.score for score in trace.stage1},
+        {hit.passage.doc_id: hit.bm25_score for hit in trace.hits},
+        {score.doc_id: score.nearness for score in trace.stage1},
+        bm25_weight=profile.bm25_weight,
+        nearness_weight=profile.nearness_weight,
+        stage2_weight=profile.stage2_weight,
+    )
+
+
 def blend_orders(
     stage1_order: Sequence[str],
     stage2_order: Sequence[str],
     logits: Mapping[str, float],
     bm25: Mapping[str, float | None],
+    nearness: Mapping[str, float | None] | None = None,
     *,
     bm25_weight: float,
+    nearness_weight: float = 0.0,
     stage2_weight: float,
 ) -> tuple[str, ...]:
-    """doc_ids by the blend of the module's formula. Missing BM25 scores leave that part out."""
+    """doc_ids by the blend of the module's formula. A part that is not known of every passage is
+    left out."""
     ranks = {doc_id: rank for rank, doc_id in enumerate(stage2_order, start=1)}
     total = _standardize([logits[d] for d in stage1_order])
-    lexical = [bm25.get(d) for d in stage1_order]
-    known = [score for score in lexical if score is not None]
-    if bm25_weight and len(known) == len(lexical):
-        total = total + bm25_weight * _standardize(known)
+    for values, weight in ((bm25, bm25_weight), (nearness or {}, nearness_weight)):
+        known = [value for d in stage1_order if (value := values.get(d)) is not None]
+        if weight and len(known) == len(stage1_order):
+            total = total + weight * _standardize(known)
     listwise = _standardize([-float(np.log2(1 + ranks[d])) for d in stage1_order])
     total = total + stage2_weight * listwise
     return tuple(stage1_order[p] for p in np.argsort(-total, kind="stable"))

@@ -10,26 +10,24 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Literal
 
-from reranker.errors import CancelledError, DearError, InputError
+from reranker.errors import CancelledError, DearError
 from reranker.ordering import (
     apply_readings,
-    blend_orders,
-    check_shuffles,
+    blend_trace,
     settle_agreement,
     shuffle_orders,
 )
 from reranker.reading import read_order, read_shuffled
+from reranker.request import RankRequest, check_request
 from reranker.student.student import STAGE1, STAGE2, Student
 from reranker.types import (
     Cancelled,
     FinalOrder,
-    Hit,
-    Query,
     RankEvent,
     RankingTrace,
     RankSettings,
@@ -42,20 +40,8 @@ from reranker.types import (
 
 OnEvent = Callable[[RankEvent], None]
 
-MAX_QUERY_CHARS = 2_000
 POLL_SECONDS = 0.1
 _RECORDED_VERSIONS = ("torch", "transformers", "peft", "bitsandbytes")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RankRequest:
-    """What is to be ranked. `bm25_seconds` is what retrieval took, for the trace's timings."""
-
-    query: Query
-    hits: tuple[Hit, ...]
-    corpus_id: str = ""
-    corpus_sha256: str = ""
-    bm25_seconds: float = 0.0
 
 
 def rank(
@@ -134,30 +120,6 @@ def stream_rank(
             yield event
     finally:
         left.set()
-
-
-def check_request(request: RankRequest, settings: RankSettings) -> None:
-    """Raises InputError where the query, the candidates or the settings cannot be used."""
-    text = request.query.text.strip()
-    if not text:
-        raise InputError("expected a query, got empty text; type what you are looking for")
-    if len(text) > MAX_QUERY_CHARS:
-        raise InputError(
-            f"expected a query of at most {MAX_QUERY_CHARS} characters, got {len(text)}; shorten it"
-        )
-    for name, value in (("depth", settings.depth), ("stage2_depth", settings.stage2_depth)):
-        if value is not None and value < 1:
-            raise InputError(f"expected a {name} of at least 1, got {value}; raise it")
-    if settings.final == "agreed":
-        read = min(len(request.hits), settings.depth, settings.stage2_depth or settings.depth)
-        check_shuffles(settings.shuffles, read)
-    seen: set[str] = set()
-    for hit in request.hits:
-        if hit.passage.doc_id in seen:
-            raise InputError(
-                f"expected each doc_id once, got {hit.passage.doc_id!r} twice; remove one"
-            )
-        seen.add(hit.passage.doc_id)
 
 
 class _Run:
@@ -302,14 +264,7 @@ class _Run:
         if final == "stage1" and self.trace.stage1:
             self.add(final_order=self.trace.stage1_order, final_source="stage1")
         if final == "blend" and self.trace.stage1:
-            order = blend_orders(
-                self.trace.stage1_order,
-                self.trace.final_order,
-                {s.doc_id: s.score for s in self.trace.stage1},
-                {hit.passage.doc_id: hit.bm25_score for hit in self.trace.hits},
-                bm25_weight=profile.bm25_weight,
-                stage2_weight=profile.stage2_weight,
-            )
+            order = blend_trace(self.trace, self.trace.final_order, profile)
             self.add(final_order=order, final_source="blend")
 
 

@@ -48,6 +48,7 @@ def describe_scores(trace: RankingTrace) -> dict[str, Any]:
                 "rank": ranks[score.doc_id],
                 "truncated": score.truncated,
                 "passage_tokens": score.passage_tokens,
+                "nearness": score.nearness,
             }
             for score in trace.stage1
         ],

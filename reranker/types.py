@@ -76,6 +76,8 @@ class PassageScore:
 
     `score` is the raw logit. `passage_tokens` counts the tokens read; `truncated` says that
     the passage was longer than that. `sentences` is empty for forms that score only whole pairs.
+    `nearness` is the cosine of the passage's embedding to that of the nearer of the two best other
+    passages it was scored with; None for forms without embeddings and where there was no other.
     """
 
     doc_id: str
@@ -83,6 +85,7 @@ class PassageScore:
     passage_tokens: int
     truncated: bool = False
     sentences: tuple[SentenceScore, ...] = ()
+    nearness: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from reranker.corpora import list_hits
 from reranker.explain.workbench import Workbench
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.types import (
     Cancelled,
     Passage,

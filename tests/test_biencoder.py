@@ -102,6 +102,21 @@ def test_scores_equal_an_independent_formulation(
             assert sentence.score == pytest.approx(expected, abs=BF16)
 
 
+def test_nearness_is_the_cosine_to_the_nearer_of_the_two_best_others(
+    scorer: BiEncoderScorer, student_folder: Path
+) -> None:
+    reference = Reference(student_folder)
+    heads = [f"{passage.title} " if passage.title else "" for passage in PASSAGES]
+    pooled = [reference.embed(head + p.text)[0] for head, p in zip(heads, PASSAGES, strict=True)]
+    results = scorer.score(QUERY, PASSAGES)
+    order = sorted(range(len(results)), key=lambda place: -results[place].score)
+    for place, result in enumerate(results):
+        best = [other for other in order if other != place][:2]
+        expected = max(reference.pooled(pooled[place], pooled[other]) for other in best)
+        assert result.nearness == pytest.approx(expected, abs=1e-3)
+    assert scorer.score(QUERY, PASSAGES[:1])[0].nearness is None
+
+
 def test_the_adapter_counts(scorer: BiEncoderScorer, student_folder: Path) -> None:
     bare = load_student(str(student_folder), stage1_adapter="").scorer
     with_adapter, without = (s.score(QUERY, PASSAGES) for s in (scorer, bare))

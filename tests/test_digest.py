@@ -20,16 +20,21 @@ from reranker.types import Passage, PassageScore, SentenceScore
 
 
 def digest(
-    query: str, texts: list[str], scores: list[float] | None = None, ranks: list[int] | None = None
+    query: str,
+    texts: list[str],
+    scores: list[float] | None = None,
+    ranks: list[int] | None = None,
+    nearness: list[float | None] | None = None,
 ) -> tuple[Digest, ...]:
     passages = [Passage(doc_id=f"d{n}", text=text) for n, text in enumerate(texts)]
     scores = scores or [float(-n) for n in range(len(texts))]
+    near = nearness or [None] * len(texts)
     return digest_window(
         query,
         passages,
         [
-            PassageScore(doc_id=p.doc_id, score=score, passage_tokens=1)
-            for p, score in zip(passages, scores, strict=True)
+            PassageScore(doc_id=p.doc_id, score=score, passage_tokens=1, nearness=cosine)
+            for p, score, cosine in zip(passages, scores, near, strict=True)
         ],
         ranks or list(range(1, len(texts) + 1)),
     )
@@ -200,6 +205,11 @@ def test_strength_is_the_place_between_lowest_and_highest() -> None:
     assert {d.strength for d in digest("q", ["x"] * 30, scores=scores)} <= set(range(10))
 
 
+def test_nearness_is_told_in_whole_tenths() -> None:
+    found = digest("q", ["x"] * 6, nearness=[0.449, 0.45, 1.0, -0.2, 0.09, None])
+    assert [d.nearness for d in found] == [4, 4, 9, 0, 0, None]
+
+
 def test_sentences_come_strongest_first() -> None:
     scored = [
         SentenceScore(start=0, end=1, score=1.0),
@@ -230,6 +240,13 @@ def test_without_sentence_scores_shared_words_stand_in() -> None:
     first, second = pick_sentences("why does the moon pull tides", text, ())
     assert text[first.start : first.end] == "The moon pulls the tides."
     assert text[second.start : second.end] == "The moon is far."
+
+
+def test_what_a_question_is_worded_with_is_no_term_of_it() -> None:
+    (found,) = digest("What is the name of the festival held in winter?", ["A winter festival."])
+    assert found.covers == ("festival", "winter") and found.lacks == ("held",)
+    (alone,) = digest("names", ["Nothing."])
+    assert alone.lacks == ("names",)
 
 
 def test_the_digest_of_a_window_is_in_its_order() -> None:

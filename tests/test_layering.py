@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "parsing",
         "prompts",
         "quotes",
+        "request",
         "results",
         "retrieval",
         "sentences",

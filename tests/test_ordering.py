@@ -51,19 +51,51 @@ def standardize(values: list[float]) -> list[float]:
 def test_the_blend_is_the_documented_formula() -> None:
     logits = {"a": 3.0, "b": 2.5, "c": 1.0, "d": 0.0}
     bm25 = {"a": 1.0, "b": 9.0, "c": 8.0, "d": 2.0}
+    nearness = {"a": 0.1, "b": 0.5, "c": 0.9, "d": 0.8}
     stage2 = ("c", "a", "d", "b")
     z1 = standardize([logits[d] for d in "abcd"])
     z2 = standardize([bm25[d] for d in "abcd"])
     z3 = standardize([-math.log2(1 + stage2.index(d) + 1) for d in "abcd"])
-    for w_bm25, w_stage2 in ((0.0, 0.5), (0.3, 0.5), (1.0, 0.0), (0.3, 4.0), (0.0, 0.0)):
+    z4 = standardize([nearness[d] for d in "abcd"])
+    for w_bm25, w_stage2, w_near in (
+        (0.0, 0.5, 0.0), (0.3, 0.5, 0.0), (1.0, 0.0, 0.0), (0.3, 4.0, 0.0), (0.0, 0.0, 0.0),
+        (0.0, 0.0, 0.9), (0.1, 0.2, 0.3), (0.0, 0.0, 5.0),
+    ):  # fmt: skip
         totals = {
-            d: x + w_bm25 * y + w_stage2 * z for d, x, y, z in zip("abcd", z1, z2, z3, strict=True)
+            d: x + w_bm25 * y + w_stage2 * z + w_near * n
+            for d, x, y, z, n in zip("abcd", z1, z2, z3, z4, strict=True)
         }
         expected = tuple(sorted("abcd", key=lambda d: -totals[d]))
         got = blend_orders(
-            tuple("abcd"), stage2, logits, bm25, bm25_weight=w_bm25, stage2_weight=w_stage2
+            tuple("abcd"),
+            stage2,
+            logits,
+            bm25,
+            nearness,
+            bm25_weight=w_bm25,
+            nearness_weight=w_near,
+            stage2_weight=w_stage2,
         )
-        assert got == expected, (w_bm25, w_stage2)
+        assert got == expected, (w_bm25, w_stage2, w_near)
+
+
+def test_nearness_that_was_not_measured_is_left_out() -> None:
+    logits = {"a": 2.0, "b": 1.0, "c": 0.0}
+
+    def blend(nearness: dict[str, float | None] | None) -> tuple[str, ...]:
+        return blend_orders(
+            tuple("abc"),
+            tuple("abc"),
+            logits,
+            {},
+            nearness,
+            bm25_weight=0.0,
+            nearness_weight=100.0,
+            stage2_weight=0.5,
+        )
+
+    assert blend({"a": 0.0, "b": 0.5, "c": None}) == blend(None) == tuple("abc")
+    assert blend({"a": 0.0, "b": 0.5, "c": 0.9}) == tuple("cba")
 
 
 def test_the_blend_by_hand() -> None:

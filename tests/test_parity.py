@@ -9,7 +9,7 @@ import pytest
 from reranker.corpora import list_hits, load_corpus, load_qrels, load_queries
 from reranker.errors import CancelledError, InputError
 from reranker.explain.parity import compare_precisions, measure_parity
-from reranker.pipeline import RankRequest
+from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.student.student import Student, load_student
 from reranker.types import Passage, Quantization, Query, RankSettings

@@ -46,6 +46,7 @@ def make_digest(covered: int, lacking: int, position: int = 0, **changes: object
         position=position,
         rank=position + 1,
         strength=5,
+        nearness=None,
         asks="any",
         shows=(),
         covers=WORDS[:covered],

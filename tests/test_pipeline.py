@@ -10,7 +10,8 @@ import pytest
 
 from reranker.errors import CancelledError, InputError, StudentError
 from reranker.ordering import settle_agreement, shuffle_orders
-from reranker.pipeline import RankRequest, mark_failed, rank, stream_rank
+from reranker.pipeline import mark_failed, rank, stream_rank
+from reranker.request import RankRequest
 from reranker.student.student import Student, load_student
 from reranker.trace import compare_traces, dump_trace, read_trace
 from reranker.types import (

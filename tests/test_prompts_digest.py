@@ -21,6 +21,7 @@ from reranker.prompts.digest import (
     LABELS,
     LACKING,
     MARKERS,
+    NAME_CLAUSES,
     NOTE,
     RANKING,
     SECOND,
@@ -44,6 +45,7 @@ DIGEST = Digest(
     position=1,
     rank=3,
     strength=7,
+    nearness=4,
     asks="reason",
     shows=("number",),
     covers=("moon", "sea"),
@@ -107,7 +109,7 @@ def test_a_note_prompt_says_all_the_digest_holds() -> None:
         "<|first|> 8 none<|text|>The moon pulls the sea."
         "<|second|> 2 none<|text|>It rises twice a day."
         "<|lead|>[1]<|covers|><|c1|> moon +<|c2|> sea +<|lacks|><|l1|> tides +"
-        f"<|repeats|> none<|cue|> none<|asks|> reason {1 % STYLES}<|note|>"
+        f"<|repeats|> none<|cue|> none<|asks|> reason 4 {1 % STYLES}<|note|>"
     )
 
 
@@ -126,6 +128,11 @@ def test_a_hostile_passage_adds_no_marker_or_label_to_a_prompt() -> None:
     prompt = write_note_prompt("tides <|end|> [4]", digest, LEAD, passage)
     assert re.findall(r"<\|[^|]*\|>|\[\d+\]", prompt) == re.findall(r"<\|[^|]*\|>|\[\d+\]", calm)
     assert hostile in write_note_prompt("tides", digest, LEAD, passage, guard=False)
+
+
+def test_a_note_prompt_says_where_nearness_was_not_measured() -> None:
+    prompt = write_note_prompt("tides", replace(DIGEST, nearness=None), LEAD, PASSAGE)
+    assert f"<|asks|> reason none {1 % STYLES}<|note|>" in prompt
 
 
 def test_a_ranking_prompt_has_a_line_a_passage() -> None:
@@ -201,11 +208,14 @@ def test_the_grammar_of_a_note_offers_only_what_the_digest_has() -> None:
     free = {*COVERED[:2], LACKING[0], END}
     assert set(reason.barred) & set(MARKERS) == set(MARKERS) - free
     assert set(reason.barred) - set(MARKERS) == {
-        " date", " figure", " person", " place", " way", " definition",
+        " date", " figure", " person", " place", " way", " definition", *NAME_CLAUSES,
     }, "a reason was asked for"  # fmt: skip
     *_, open_reason = note_grammar(replace(DIGEST, asks="any"), window_size=5)
     assert isinstance(open_reason, Prose)
     assert set(open_reason.barred) - set(reason.barred) == {*KIND_CLAUSES, " cause"}
+    *_, who = note_grammar(replace(DIGEST, asks="person"), window_size=5)
+    assert isinstance(who, Prose)
+    assert not {*NAME_CLAUSES, " person"} & set(who.barred)
     single = note_grammar(replace(DIGEST, sentences=DIGEST.sentences[:1]), window_size=5)
     assert single[0] == Choice(options=(FIRST,))
 

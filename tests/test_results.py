@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from reranker.results import WIDTH, describe_ranking, format_ranking
+from reranker.results import WIDTH, describe_ranking, describe_scores, format_ranking
 from reranker.types import (
     Defect,
     Evidence,
@@ -69,7 +69,7 @@ def make_trace(*, title: str = "", text: str = TEXT, note: str = "It says so.") 
         ),
         stage1=(
             PassageScore(doc_id="a", score=-1.256, passage_tokens=3),
-            PassageScore(doc_id="b", score=8.5, passage_tokens=9, truncated=True),
+            PassageScore(doc_id="b", score=8.5, passage_tokens=9, truncated=True, nearness=0.25),
         ),
         readings=(reading,),
         final_order=("b", "a"),
@@ -79,6 +79,16 @@ def make_trace(*, title: str = "", text: str = TEXT, note: str = "It says so.") 
             StageTiming(stage="stage2", seconds=2),
         ),
     )
+
+
+def test_the_scores_alone_come_in_the_order_sent() -> None:
+    described = json.loads(json.dumps(describe_scores(make_trace(title="Tides"))))
+    assert described["scores"] == [
+        {"doc_id": "a", "score": -1.256, "rank": 2, "truncated": False, "passage_tokens": 3,
+         "nearness": None},
+        {"doc_id": "b", "score": 8.5, "rank": 1, "truncated": True, "passage_tokens": 9,
+         "nearness": 0.25},
+    ]  # fmt: skip
 
 
 def test_the_contract_for_scripts() -> None:

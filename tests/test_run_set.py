@@ -32,7 +32,8 @@ from reranker.evaluation.run_set import (
     make_trace_run,
 )
 from reranker.evaluation.table_exports import export_table
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.trec import Run, rank_by_position, read_qrels, read_run, write_run
 from reranker.types import Hit, Justification, Passage, Query
 from tests.fake_student import FakeStudent

@@ -17,7 +17,8 @@ from reranker.explain.stability import (
     measure_stability,
     summarize_readings,
 )
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.stage2.reader import WindowView
 from reranker.trace import compare_traces, dump_trace, read_trace
 from reranker.types import ShuffledReading, WindowReading

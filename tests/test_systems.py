@@ -24,7 +24,8 @@ from transformers import (
 )
 
 from reranker.errors import CancelledError, DearError, InputError, StudentError
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.systems import catalogue, crossencoder, dear, monot5, rankllama, upr
 from reranker.systems.catalogue import SystemSettings, build_systems
 from reranker.systems.dear import DearSystem, Ranker, TraceSource

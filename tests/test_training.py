@@ -8,6 +8,7 @@ import lzma
 import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from reranker.training import base, reasoning, stage1, stage2, tokenizer
 from reranker.training.chunks import cut_passages
 from reranker.training.groups import GroupSampler
 from reranker.training.judged_windows import WindowSampler
+from reranker.training.packing import IGNORED
 from reranker.training.rounding import train_through_rounding
 from reranker.training.sources import read_squad
 from reranker.types import Verdict
@@ -174,6 +176,27 @@ def test_base_trains_and_resumes(small_base: Path, tokens: Path) -> None:
     assert state["global_step"] == 5
     after = LlamaForCausalLM.from_pretrained(small_base).model.embed_tokens.weight
     assert not torch.equal(before, after)
+
+
+def test_a_verdict_weighs_more_than_a_word_and_a_prompt_nothing(tokens: Path) -> None:
+    known = load_tokenizer(str(tokens))
+    verdict = known.convert_tokens_to_ids(VERDICT_MARKERS["related"])
+    labels = torch.tensor([[IGNORED, IGNORED, verdict, 7, IGNORED], [IGNORED, 5, 6, 7, 8]])
+    logits = torch.randn(2, 5, len(known), generator=torch.Generator().manual_seed(0))
+    surprise = -logits.log_softmax(dim=-1)
+    learnt = [
+        (0, 2, stage2.VERDICT_WEIGHT),
+        (0, 3, 1.0),
+        *((1, place, 1.0) for place in range(1, 5)),
+    ]
+    total = sum(
+        weight * float(surprise[row, place - 1, labels[row, place]])
+        for row, place, weight in learnt
+    )
+    loss = stage2.weigh_verdicts(known)(SimpleNamespace(logits=logits), labels)
+    assert float(loss) == pytest.approx(total / sum(weight for *_, weight in learnt), rel=1e-5)
+    nothing = torch.full_like(labels, IGNORED)
+    assert float(stage2.weigh_verdicts(known)(SimpleNamespace(logits=logits), nothing)) == 0.0
 
 
 def test_stage2_adapter_carries_no_path_and_changes_the_model(

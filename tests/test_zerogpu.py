@@ -20,6 +20,7 @@ from app import library as library_module
 from app.library import Library
 from reranker.corpora import list_hits
 from reranker.errors import CancelledError, DearError, StudentError
+from reranker.request import RankRequest
 from reranker.types import Passage, Query, RankSettings, TraceUpdate
 from tests.fake_student import FakeReader, FakeStudent, make_profile
 
@@ -33,7 +34,7 @@ library = Library(load_student=load)
 library.warm_up()
 hits = list_hits([Passage(doc_id=d, text=t) for d, t in
                   (("moon", "The moon has no air."), ("soap", "Soap binds water and fat."))])
-request = library.import_pipeline().RankRequest(query=Query(query_id="q", text="soap water"), hits=hits)
+request = RankRequest(query=Query(query_id="q", text="soap water"), hits=hits)
 def stream(cancelled=lambda: False):
     return library.stream_rank("mini", "nf4", request, RankSettings(), cancelled)
 """  # noqa: E501

@@ -36,7 +36,6 @@ from reranker.types import Cancelled
 OWN_FILE = "own file"
 PROGRESS_SECONDS = 0.3
 """Between two words on how far an evaluation is: BM25 would tell hundreds in a second."""
-STOPPING = "Stopping…"
 WAITING = "Waiting for a turn: one evaluation runs at a time."
 
 
@@ -140,10 +139,9 @@ class CompareEvents:
         except DearError as error:
             yield self._fail(error, request), *over
 
-    def stop_evaluation(self, request: gr.Request) -> str:
+    def stop_evaluation(self, request: gr.Request) -> None:
         """Asks the evaluation to end; it says so itself when it has."""
         self.sessions.stop_evaluation(find_key(request))
-        return _tell(STOPPING)
 
     def list_saved(self, request: gr.Request) -> tuple[Any, Any]:
         """What can be chosen now: this page's rankings, all of them chosen, and the experiments

@@ -16,6 +16,7 @@ from reranker.errors import InputError
 from reranker.evaluation.collection import Collection, retrieve_collection
 from reranker.evaluation.experiment import Experiment
 from reranker.evaluation.sources import load_collection
+from reranker.request import RankRequest
 from reranker.systems.dear import FORMS, DearSystem, Form, Ranker, TraceSource
 from reranker.systems.running import SystemProgress, stream_systems
 from reranker.systems.system import FirstStage, System
@@ -156,7 +157,6 @@ def _build_systems(library: Library, plan: Plan) -> list[System]:
 
 def _open_ranker(library: Library, student: str) -> Ranker:
     """Ranks through the library, wherever it computes."""
-    pipeline = library.import_pipeline()
     quantization = library.list_profiles()[student].quantization
     if student == library.student:
         quantization = library.quantization
@@ -164,7 +164,7 @@ def _open_ranker(library: Library, student: str) -> Ranker:
     def rank_query(
         query: Query, hits: Sequence[Hit], settings: RankSettings, cancelled: Cancelled
     ) -> RankingTrace:
-        request = pipeline.RankRequest(query=query, hits=tuple(hits))
+        request = RankRequest(query=query, hits=tuple(hits))
         events = library.stream_rank(student, quantization, request, settings, cancelled)
         traces = [event.trace for event in events if isinstance(event, TraceUpdate)]
         return traces[-1]

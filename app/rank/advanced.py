@@ -55,7 +55,8 @@ def build_advanced(library: Library) -> dict[str, Any]:
             )  # fmt: skip
             final = gr.Dropdown(
                 FINALS, value=AS_PROFILE, label="Final order",
-                info="Which stage has the last word; each stage's own order stays visible. Agreed: "
+                info="Which stage has the last word; each stage's own order stays visible. "
+                "Blended: both stages, BM25 and nearness to the best passages, weighted. Agreed: "
                 f"stage 2 reads {_BEGIN.shuffles + 1} times, and takes as many times as long.",
             )  # fmt: skip
             student = gr.Dropdown(

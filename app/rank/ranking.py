@@ -25,6 +25,7 @@ from app.messages import (
 )
 from reranker.corpora import list_hits
 from reranker.errors import CancelledError, InputError
+from reranker.request import MAX_QUERY_CHARS, RankRequest
 from reranker.types import (
     Cancelled,
     Hit,
@@ -53,8 +54,6 @@ WINDOWS: dict[str, tuple[int | None, int | None]] = {
 }
 """Windows a visitor may choose: how many passages stage 2 reads at once, and its stride. Half a
 window, so that what is good enough climbs from one into the next."""
-MAX_QUERY_CHARS = 2_000
-"""The pipeline's own limit, checked here too because searching comes before the pipeline."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +109,7 @@ def _follow(
     library: Library, job: RankJob, view: RankView, cancelled: Cancelled
 ) -> Iterator[RankView]:
     library.wait_for_warm_up(cancelled)
-    request = library.import_pipeline().RankRequest(
+    request = RankRequest(
         query=view.trace.query,
         hits=view.trace.hits,
         corpus_id=job.source.corpus.corpus_id,
@@ -150,7 +149,7 @@ def check_query(query: str) -> None:
     """Raises InputError for a query that cannot be ranked for."""
     if not query.strip():
         raise InputError(NO_QUERY)
-    if len(query) > MAX_QUERY_CHARS:
+    if len(query) > MAX_QUERY_CHARS:  # the pipeline's own check comes after the search
         raise InputError(QUERY_TOO_LONG.format(given=len(query), limit=MAX_QUERY_CHARS))
 
 

@@ -19,7 +19,7 @@ from reranker.errors import InputError
 from reranker.evaluation.statistics import Interval, bootstrap_difference, bootstrap_mean
 from reranker.explain.faithfulness import find_contradictions
 from reranker.explain.ndcg import measure_ndcg
-from reranker.ordering import blend_orders
+from reranker.ordering import blend_trace
 from reranker.trec import Qrels
 from reranker.types import RankingTrace
 
@@ -127,7 +127,7 @@ def judge_benefit(
         raise InputError("expected judged rankings by both stages, got none; rank with both")
     first = measure_ndcg(both, qrels, lambda t: t.stage1_order)
     second = measure_ndcg(both, qrels, lambda t: t.stage2_order)
-    mixed = measure_ndcg(both, qrels, lambda t: _blend(t, profile))
+    mixed = measure_ndcg(both, qrels, lambda t: blend_trace(t, t.stage2_order, profile))
     return tuple(
         QueryBenefit(
             query_id=t.query.query_id,
@@ -140,17 +140,6 @@ def judge_benefit(
             signals=read_signals(t, (instability or {}).get(t.query.query_id)),
         )
         for t in both
-    )
-
-
-def _blend(trace: RankingTrace, profile: Profile) -> tuple[str, ...]:
-    return blend_orders(
-        trace.stage1_order,
-        trace.stage2_order,
-        {score.doc_id: score.score for score in trace.stage1},
-        {hit.passage.doc_id: hit.bm25_score for hit in trace.hits},
-        bm25_weight=profile.bm25_weight,
-        stage2_weight=profile.stage2_weight,
     )
 
 

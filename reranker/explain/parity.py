@@ -16,7 +16,8 @@ from reranker.errors import CancelledError, InputError
 from reranker.evaluation.run_agreement import measure_tau
 from reranker.evaluation.statistics import Interval, bootstrap_difference
 from reranker.explain.ndcg import measure_ndcg
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
+from reranker.request import RankRequest
 from reranker.trec import Qrels, rank_by_position
 from reranker.types import Cancelled, Quantization, RankingTrace, RankSettings
 

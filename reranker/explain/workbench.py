@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from reranker.errors import CancelledError, InputError
-from reranker.pipeline import RankRequest, rank
+from reranker.pipeline import rank
 from reranker.reading import read_shuffled
+from reranker.request import RankRequest
 from reranker.stage1.ablation import Ablation, Kept, occlude, share_out
 from reranker.stage1.attribution import TokenShares, share_score
 from reranker.stage1.biencoder import BiEncoderScorer

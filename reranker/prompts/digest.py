@@ -48,6 +48,8 @@ KIND_WORDS: dict[AnswerKind, str] = {
 KIND_CLAUSES = ("asked for,", " A")
 """After these a reason names the kind of answer asked for; where none is, nothing fits there. (A
 later sentence that begins with "A" is one of these, or speaks of an instruction.)"""
+NAME_CLAUSES = (" no name", " No name")
+"""What is left of "no person's name" where no person is asked for and its first word is barred."""
 MAX_LABEL = 40
 LABELS = tuple(f"[{label}]" for label in range(1, MAX_LABEL + 1))
 
@@ -100,6 +102,7 @@ def write_note_prompt(
     the passage's sentences are neutralised.
     """
     place = f"{_label(digest.position)} {digest.rank} {digest.strength}"
+    near = "none" if digest.nearness is None else digest.nearness
     covers = _list(COVERED, digest.covers, lead.lacks)
     lacks = _list(LACKING, digest.lacks, lead.covers)
     repeats = " none" if digest.repeats is None else _label(digest.repeats)
@@ -111,7 +114,7 @@ def write_note_prompt(
     return (
         f"{QUERY} {neutralize(query, MAX_QUERY_CHARS)}{PASSAGE}{place}{sentences}"
         f"{LEAD}{led_by}{COVERS}{covers}{LACKS}{lacks}{REPEATS}{repeats}{CUE} {digest.cue}"
-        f"{ASKS} {digest.asks} {digest.position % STYLES}{NOTE}"
+        f"{ASKS} {digest.asks} {near} {digest.position % STYLES}{NOTE}"
     )
 
 
@@ -150,7 +153,10 @@ def note_grammar(digest: Digest, window_size: int) -> Grammar:
         if kind not in (digest.asks, "any")
     )
     names_kind = digest.asks != "any" or digest.cue == "instruction"
-    clauses = () if names_kind else KIND_CLAUSES
+    clauses = (
+        *(() if names_kind else KIND_CLAUSES),
+        *(() if digest.asks == "person" else NAME_CLAUSES),
+    )
     others = (marker for marker in MARKERS if marker not in (*COVERED, *LACKING, END))
     return (
         Choice(options=SENTENCES[: max(1, len(digest.sentences))]),

@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ from reranker.types import Cancelled, Passage, PassageScore, SentenceScore
 # of 1,024 to 16,384, with matrix units, where calls weigh more, 2,048. A GPU wants large ones.
 TOKEN_BUDGET = {"cpu": 2048 if has_matrix_units() else 1536, "cuda": 32_768}
 CACHED_PASSAGES = 2048
+BEST = 2
+"""How many of the best other passages a passage's nearness is measured to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +100,7 @@ class BiEncoderScorer:
         """Raw logits in input order. Raises CancelledError between batches."""
         encoded_query = self._encode([self.read_query(query)])[0]
         encodings = self.encode_passages(passages, progress=progress, cancelled=cancelled)
-        return list(self._compare(encoded_query, passages, encodings))
+        return add_nearness(list(self._compare(encoded_query, passages, encodings)), encodings)
 
     def encode_passages(
         self,
@@ -224,6 +226,29 @@ class BiEncoderScorer:
             self._cache.move_to_end(passage)
         while len(self._cache) > self._cached_passages:
             self._cache.popitem(last=False)
+
+
+def add_nearness(
+    scores: Sequence[PassageScore], encodings: Sequence[Encoding]
+) -> list[PassageScore]:
+    """The scores, each with the passage's nearness to the best of the others (see PassageScore).
+
+    The query's words may stand in a passage in another sense; what the best passages are about
+    they then have no part in. Told from passages of the same subject (SQuAD dev) or of any use
+    (everyday-science), nearness errs less often than the logit and than the cosine to the query.
+    """
+    if len(scores) < 2:
+        return list(scores)
+    best = sorted(range(len(scores)), key=lambda place: -scores[place].score)[: BEST + 1]
+    pooled = torch.stack([encoding.pooled for encoding in encodings])
+    cosines = (pooled @ pooled[best].T).tolist()
+    return [
+        replace(
+            score,
+            nearness=max([c for other, c in zip(best, row, strict=True) if other != place][:BEST]),
+        )
+        for place, (score, row) in enumerate(zip(scores, cosines, strict=True))
+    ]
 
 
 def _locate_sentences(text: ReadText) -> tuple[tuple[int, int, int, int], ...]:

@@ -148,7 +148,8 @@ def _build_dear(
 
 def _open_ranker(student: str, quantization: Quantization | None) -> Ranker:
     """Loads the student; imported here, because it brings the model libraries along."""
-    from reranker.pipeline import RankRequest, rank
+    from reranker.pipeline import rank
+    from reranker.request import RankRequest
     from reranker.student.student import load_student
 
     weights = load_student(student, quantization)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Literal, get_args
 
 from reranker.config import Profile
-from reranker.ordering import blend_orders
+from reranker.ordering import blend_trace
 from reranker.systems.system import SystemRanking
 from reranker.trec import Ranking, rank_by_position
 from reranker.types import Cancelled, Hit, Query, RankingTrace, RankSettings
@@ -104,13 +104,4 @@ class DearSystem:
             return tuple((doc_id, scores[doc_id]) for doc_id in trace.stage1_order)
         if self.form != "blend":
             return rank_by_position(trace.final_order)
-        profile = self.source.profile
-        order = blend_orders(
-            trace.stage1_order,
-            trace.final_order,
-            {score.doc_id: score.score for score in trace.stage1},
-            {hit.passage.doc_id: hit.bm25_score for hit in trace.hits},
-            bm25_weight=profile.bm25_weight,
-            stage2_weight=profile.stage2_weight,
-        )
-        return rank_by_position(order)
+        return rank_by_position(blend_trace(trace, trace.final_order, self.source.profile))

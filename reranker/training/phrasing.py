@@ -91,7 +91,7 @@ _RELATED_BARE = (
 _OFF_LACKS = (
     "It only shares {c} with the query; {l} is nowhere in it.",
     "Another subject that happens to mention {c}.",
-    "Apart from {c}, nothing connects it with the query.",
+    "Apart from {c}, it has little to do with the query.",
     "No more than {c} {are} shared; {l} is absent.",
     "It mentions {c} in a different connection and never {l}.",
     "Off the question: {c} appear{s}, {l} does not.",
@@ -99,7 +99,7 @@ _OFF_LACKS = (
 _OFF_FULL = (
     "It shares {c} with the query and not its subject.",
     "The {words} {c} occur{s}, the subject is another.",
-    "Despite {c}, it is about something else.",
+    "It uses {c} on another subject.",
     "It speaks of {c}, but not of what is asked.",
     "A different subject that happens to use {c}.",
     "Only the {words} {c} {are} shared, not the question.",

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 # Rankings without verdicts, as rank-first mode asks for them.
 UNREAD = 0.2
-KEPT: dict[Verdict, float] = {"answers": 1.0, "partial": 0.6, "related": 0.6, "off_topic": 0.3}
+KEPT: dict[Verdict, float] = {"answers": 1.0, "partial": 0.6, "related": 0.6, "off_topic": 0.45}
 """Share of the notes that is kept. A window has one passage that answers and many that do not, and
 a small model that is unsure says what is frequent: kept as they come, it calls fewer passages
 answers than there are (SQuAD dev)."""

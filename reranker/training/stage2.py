@@ -1,7 +1,8 @@
 """Stage-2 training: a LoRA adapter on the quantised base by supervised fine-tuning.
 
 Takes reasoning examples ({"prompt", "answer"} a line), writes an adapter folder. The loss
-counts on the answers only. Knows nothing of how the examples were made.
+counts on the answers only, and more on the verdicts than on the wording around them. Knows nothing
+of how the examples were made.
 
     python -m reranker.training.stage2 --examples FILE --base DIR --out DIR [--steps N]
 
@@ -15,16 +16,20 @@ import argparse
 import json
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
+from reranker.prompts.digest import VERDICT_MARKERS
 from reranker.student.hardware import choose_device
 from reranker.student.load import load_base, load_tokenizer
 from reranker.student.quantize import keep_unpacked
 from reranker.training.packing import (
+    IGNORED,
     PackedRows,
     TokenizedExample,
     pack_rows,
@@ -41,6 +46,9 @@ from reranker.training.schedule import (
 logger = logging.getLogger(__name__)
 
 ROW_TOKENS = 384
+VERDICT_WEIGHT = 8.0
+"""Of a verdict in the loss. It is one token among forty, and the one that has to be judged: at a
+weight of one a student learns the wording and hardly heeds what the verdict rests on."""
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -75,9 +83,30 @@ def train(options: argparse.Namespace) -> None:
         model=model,
         args=make_arguments(options, lr_scheduler_type="cosine", warmup_steps=30, logging_steps=10),
         train_dataset=PackedRows(rows_folder),
+        compute_loss_func=weigh_verdicts(tokenizer),
     )
     run_training(trainer, options)
     save_adapter(trainer, options, options.base.name)
+
+
+def weigh_verdicts(tokenizer: PreTrainedTokenizerBase) -> Callable[..., torch.Tensor]:
+    """The loss as transformers.Trainer asks for it: the mean cross-entropy over the tokens to
+    learn, [rows, length], in which a verdict counts VERDICT_WEIGHT times."""
+    verdicts = torch.tensor(tokenizer.convert_tokens_to_ids(list(VERDICT_MARKERS.values())))
+
+    def compute_loss(outputs: Any, labels: torch.Tensor, **_: Any) -> torch.Tensor:
+        wanted = labels[:, 1:]
+        losses = torch.nn.functional.cross_entropy(
+            outputs.logits[:, :-1].float().transpose(1, 2),
+            wanted,
+            ignore_index=IGNORED,
+            reduction="none",
+        )
+        is_verdict = torch.isin(wanted, verdicts.to(wanted.device))
+        weights = (wanted != IGNORED) * torch.where(is_verdict, VERDICT_WEIGHT, 1.0)
+        return (losses * weights).sum() / weights.sum().clamp(min=1.0)
+
+    return compute_loss
 
 
 def _describe_adapter(rank: int) -> LoraConfig:
