@@ -35,7 +35,7 @@ DATA = Path(os.environ.get("DEAR_DATA") or Path(__file__).resolve().parents[2] /
 DEPTH, STAGE2_DEPTH = 100, 20
 MEASURES = "nDCG@10 Judged@10"
 BM25_WEIGHTS, STAGE2_WEIGHTS = (0.1, 0.2, 0.3), (0.1, 0.25, 0.5, 1.0)
-NEARNESS_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
+NEARNESS_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,9 +71,9 @@ class Stage2Profile:
 class Profile:
     """A student: base models, adapters, prompt template, lengths, quantisation, licence.
 
-    bm25_weight, nearness_weight, stage2_weight: weights of the z-scored BM25 score, of the nearness
-    to the best passages and of stage 2's ranks when `final` is "blend"; see reranker/ordering.py
-    for the formula.
+    bm25_weight, nearness_weight, stage2_weight: weights of the z-scored BM25 score, of the
+    nearness to the best other passage and of stage 2's ranks when `final` is "blend"; see
+    reranker/ordering.py for the formula.
     """
 
     name: str

@@ -133,9 +133,9 @@ class Digest:
     """What is known of one passage of a window before it is read.
 
     position: 0-based place in the window; rank: 1-based place in the whole list; strength:
-    0..9, the logit's place between the window's lowest and highest; nearness: to the best other
-    passages, in whole tenths from 0 to 9, or None where it was not measured; repeats: position of
-    a better-placed near-duplicate, or None.
+    0..9, the logit's place between the window's lowest and highest; nearness: to the nearer of the
+    two best others, in whole tenths from 0 to 9, or None where it was not measured; repeats:
+    position of a better-placed near-duplicate, or None.
     """
 
     doc_id: str
@@ -272,5 +272,5 @@ def _level_strengths(scores: Sequence[float]) -> list[int]:
     return [round(STRENGTH_LEVELS * (score - low) / spread) for score in scores]
 
 
-def _level_nearness(cosine: float | None) -> int | None:
-    return None if cosine is None else min(9, max(0, int(10 * cosine)))
+def _level_nearness(cosines: Sequence[float]) -> int | None:
+    return min(9, max(0, int(10 * max(cosines)))) if cosines else None

@@ -4,8 +4,9 @@ readings agree on.
 Takes ranks and scores, returns doc_ids best first. Knows no model.
 
 Blend: z(stage-1 logit) + bm25_weight * z(BM25 score) + nearness_weight * z(nearness to the best
-passages) + stage2_weight * z(-log2(1 + stage-2 rank)), each z-scored over the query's candidates;
-log2 as in nDCG, so that the top places of stage 2 weigh most. Ties keep the stage-1 order.
+other passage) + stage2_weight * z(-log2(1 + stage-2 rank)), each z-scored over the query's
+candidates; log2 as in nDCG, so that the top places of stage 2 weigh most. Ties keep the stage-1
+order.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def blend_trace(
         stage2_order,
         {score.doc_id: score.score for score in trace.stage1},
         {hit.passage.doc_id: hit.bm25_score for hit in trace.hits},
-        {score.doc_id: score.nearness for score in trace.stage1},
+        {s.doc_id: s.nearness[0] if s.nearness else None for s in trace.stage1},
         bm25_weight=profile.bm25_weight,
         nearness_weight=profile.nearness_weight,
         stage2_weight=profile.stage2_weight,

@@ -48,7 +48,7 @@ def describe_scores(trace: RankingTrace) -> dict[str, Any]:
                 "rank": ranks[score.doc_id],
                 "truncated": score.truncated,
                 "passage_tokens": score.passage_tokens,
-                "nearness": score.nearness,
+                "nearness": score.nearness[0] if score.nearness else None,
             }
             for score in trace.stage1
         ],

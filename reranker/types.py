@@ -76,8 +76,9 @@ class PassageScore:
 
     `score` is the raw logit. `passage_tokens` counts the tokens read; `truncated` says that
     the passage was longer than that. `sentences` is empty for forms that score only whole pairs.
-    `nearness` is the cosine of the passage's embedding to that of the nearer of the two best other
-    passages it was scored with; None for forms without embeddings and where there was no other.
+    `nearness` holds the cosines of the passage's embedding to those of the two best other passages
+    it was scored with, the best one first; () for forms without embeddings and where there was no
+    other.
     """
 
     doc_id: str
@@ -85,7 +86,7 @@ class PassageScore:
     passage_tokens: int
     truncated: bool = False
     sentences: tuple[SentenceScore, ...] = ()
-    nearness: float | None = None
+    nearness: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)

@@ -24,17 +24,17 @@ def digest(
     texts: list[str],
     scores: list[float] | None = None,
     ranks: list[int] | None = None,
-    nearness: list[float | None] | None = None,
+    nearness: list[tuple[float, ...]] | None = None,
 ) -> tuple[Digest, ...]:
     passages = [Passage(doc_id=f"d{n}", text=text) for n, text in enumerate(texts)]
     scores = scores or [float(-n) for n in range(len(texts))]
-    near = nearness or [None] * len(texts)
+    near = nearness or [()] * len(texts)
     return digest_window(
         query,
         passages,
         [
-            PassageScore(doc_id=p.doc_id, score=score, passage_tokens=1, nearness=cosine)
-            for p, score, cosine in zip(passages, scores, near, strict=True)
+            PassageScore(doc_id=p.doc_id, score=score, passage_tokens=1, nearness=cosines)
+            for p, score, cosines in zip(passages, scores, near, strict=True)
         ],
         ranks or list(range(1, len(texts) + 1)),
     )
@@ -206,7 +206,9 @@ def test_strength_is_the_place_between_lowest_and_highest() -> None:
 
 
 def test_nearness_is_told_in_whole_tenths() -> None:
-    found = digest("q", ["x"] * 6, nearness=[0.449, 0.45, 1.0, -0.2, 0.09, None])
+    found = digest(
+        "q", ["x"] * 6, nearness=[(0.2, 0.449), (0.45, 0.3), (1.0,), (-0.2,), (0.09,), ()]
+    )
     assert [d.nearness for d in found] == [4, 4, 9, 0, 0, None]
 
 

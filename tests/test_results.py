@@ -69,7 +69,9 @@ def make_trace(*, title: str = "", text: str = TEXT, note: str = "It says so.") 
         ),
         stage1=(
             PassageScore(doc_id="a", score=-1.256, passage_tokens=3),
-            PassageScore(doc_id="b", score=8.5, passage_tokens=9, truncated=True, nearness=0.25),
+            PassageScore(
+                doc_id="b", score=8.5, passage_tokens=9, truncated=True, nearness=(0.25, 0.5)
+            ),
         ),
         readings=(reading,),
         final_order=("b", "a"),

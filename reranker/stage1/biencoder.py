@@ -32,7 +32,7 @@ from reranker.types import Cancelled, Passage, PassageScore, SentenceScore
 TOKEN_BUDGET = {"cpu": 2048 if has_matrix_units() else 1536, "cuda": 32_768}
 CACHED_PASSAGES = 2048
 BEST = 2
-"""How many of the best other passages a passage's nearness is measured to."""
+"""To how many of the best other passages a passage's nearness is measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,7 +245,7 @@ def add_nearness(
     return [
         replace(
             score,
-            nearness=max([c for other, c in zip(best, row, strict=True) if other != place][:BEST]),
+            nearness=tuple(c for other, c in zip(best, row, strict=True) if other != place)[:BEST],
         )
         for place, (score, row) in enumerate(zip(scores, cosines, strict=True))
     ]

@@ -108,7 +108,7 @@ class WindowSampler:
             query=query,
             passages=tuple(passage for _, (passage, _) in ranked),
             scores=tuple(
-                replace(score, nearness=None) if unmeasured else score for _, (_, score) in ranked
+                replace(score, nearness=()) if unmeasured else score for _, (_, score) in ranked
             ),
             ranks=tuple(rank for rank, _ in ranked),
             verdicts=tuple(
