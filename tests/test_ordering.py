@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reranker.config import load_profile
 from reranker.errors import InputError
 from reranker.ordering import (
     MAX_SHUFFLED,
     agree_on_order,
     apply_readings,
     blend_orders,
+    blend_trace,
     check_shuffles,
     settle_agreement,
     shuffle_orders,
 )
-from reranker.types import ShuffledReading, Window, WindowReading
+from reranker.types import (
+    Hit,
+    Passage,
+    PassageScore,
+    Query,
+    RankingTrace,
+    RankSettings,
+    ShuffledReading,
+    StudentInfo,
+    Window,
+    WindowReading,
+)
 
 
 def read(start: int, doc_ids: str, permutation: tuple[int, ...]) -> WindowReading:
@@ -77,6 +91,34 @@ def test_the_blend_is_the_documented_formula() -> None:
             stage2_weight=w_stage2,
         )
         assert got == expected, (w_bm25, w_stage2, w_near)
+
+
+def test_a_ranking_is_blended_by_its_profile_and_by_nearness_to_the_best_alone() -> None:
+    cosines = {"a": (0.0, 0.9), "b": (0.5, 0.5), "c": (0.9, 0.0)}
+    trace = RankingTrace(
+        query=Query(query_id="q", text="query"),
+        corpus_id="",
+        corpus_sha256="",
+        settings=RankSettings(),
+        student=StudentInfo(name="s", quantization="fp32", device="cpu"),
+        hits=tuple(
+            Hit(passage=Passage(doc_id=d, text=d), rank=rank, bm25_score=score)
+            for rank, (d, score) in enumerate((("b", 9.0), ("c", 5.0), ("a", 1.0)), start=1)
+        ),
+        stage1=tuple(
+            PassageScore(doc_id=d, score=score, passage_tokens=1, nearness=cosines[d])
+            for d, score in (("a", 3.0), ("b", 2.0), ("c", 1.0))
+        ),
+    )
+    still = replace(load_profile("mini"), bm25_weight=0.0, nearness_weight=0.0, stage2_weight=0.0)
+
+    def blend(**weights: float) -> str:
+        return "".join(blend_trace(trace, tuple("bac"), replace(still, **weights)))  # type: ignore[arg-type]
+
+    assert blend() == "abc"
+    assert blend(nearness_weight=9.0) == "cba"
+    assert blend(bm25_weight=9.0) == "bca"
+    assert blend(stage2_weight=9.0) == "bac"
 
 
 def test_nearness_that_was_not_measured_is_left_out() -> None:
