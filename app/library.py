@@ -161,6 +161,9 @@ class Library:
         profile = find_trained(name, self.jobs)
 
         def make() -> Student:
+            # Whole first: a second thread that imports the model libraries meanwhile would find
+            # half of them.
+            self.import_pipeline()
             if profile is not None:
                 return _make_student(profile, quantization)
             return self._load_student(name, quantization)

@@ -10,7 +10,6 @@ import pytest
 from app.library import Library, Shelf, Source
 from app.messages import NO_QUERY, NOTHING_FOUND
 from app.rank.ranking import MAX_QUERY_CHARS, RankJob, RankView, stream_views, update_view
-from reranker import pipeline
 from reranker.corpora import make_corpus, parse_pasted
 from reranker.errors import InputError, StudentError
 from reranker.retrieval import build_retriever
@@ -144,7 +143,6 @@ def test_an_empty_query_is_refused(source: Source, query: str) -> None:
 
 
 def test_a_query_is_as_long_as_the_pipeline_allows(source: Source) -> None:
-    assert MAX_QUERY_CHARS == pipeline.MAX_QUERY_CHARS
     with pytest.raises(InputError, match="too long"):
         run(make_job(source, "soap " * MAX_QUERY_CHARS))
 
@@ -251,3 +249,15 @@ def test_settings_reach_the_trace(source: Source) -> None:
     last = run(job)[-1]
     assert len(last.trace.final_order) == 2 and not last.trace.readings
     assert replace(last.trace.settings, depth=20) == RankSettings(stages="1")
+
+
+def test_a_student_is_loaded_when_the_model_libraries_are_there_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request right after the start meets the warm-up, which imports them in another thread."""
+    steps: list[str] = []
+    library = Library(load_student=lambda name, quantization: steps.append("load") or FakeStudent())  # type: ignore[arg-type,return-value,func-returns-value]
+    whole = library.import_pipeline
+    monkeypatch.setattr(library, "import_pipeline", lambda: steps.append("import") or whole())
+    library.open_student("mini", "nf4")
+    assert steps == ["import", "load"]

@@ -80,10 +80,19 @@ def expect_none_selected(page: Page) -> None:
 
 def click_point(page: Page, trace_name: str, doc_id: str) -> None:
     page.locator(".charts").evaluate("panel => panel.scrollIntoView({ block: 'start' })")
-    x, y = page.evaluate(FIND_POINT, [trace_name, doc_id])
+    x, y = _find_at_rest(page, trace_name, doc_id)
     page.mouse.move(x - 3, y)
     page.mouse.move(x, y)
     page.mouse.click(x, y)
+
+
+def _find_at_rest(page: Page, trace_name: str, doc_id: str) -> tuple[float, float]:
+    """Where a point is once the page has stopped scrolling to the card selected before."""
+    found = None
+    while found != (found := page.evaluate(FIND_POINT, [trace_name, doc_id])):
+        page.wait_for_timeout(150)
+    x, y = found
+    return x, y
 
 
 def wait_for_mark(page: Page, role: str, ranks: list[float]) -> None:
