@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -11,9 +10,9 @@ from app.compare.events import OWN_FILE, CompareEvents
 from app.compare.experiments import is_keeping_on
 from app.compare.screen import CompareScreen
 from app.compare.systems import FIRST_STAGE, MAX_DEPTH, MAX_QUERIES, SYSTEM_NAMES, list_judged
-from app.html import render_message, render_note
+from app.html import render_note
 from app.library import Library
-from app.messages import STOPPING, Message
+from app.stopping import say_stopping
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 WORK: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
@@ -182,10 +181,7 @@ def join_inputs(
         **QUIET,
         **EVALUATE_QUEUE,
     ).then(events.list_saved, None, lists, queue=False, **QUIET)
-    # Said by the page itself: an answer from here could come after that of the evaluation, which
-    # ends as soon as it is stopped, and would stay.
-    stopping = render_message(Message(text=STOPPING, tone="busy"))
-    evaluation.stop.click(None, None, evaluation.status, js=f"() => {json.dumps(stopping)}")
+    say_stopping(evaluation.stop, evaluation.status)
     evaluation.stop.click(events.stop_evaluation, None, None, queue=False, **QUIET)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import gradio as gr
@@ -12,9 +11,8 @@ from app.explain.events import ExplainEvents, ExplainScreen
 from app.explain.html import render_explain_intro
 from app.explain.panels import Asked, Buttons, Form, Other, build_analyses, build_other
 from app.explain.subject import Subject, SubjectEvents
-from app.html import render_message
-from app.messages import STOPPING, Message
 from app.rank.events import Choices, RankEvents
+from app.stopping import say_stopping
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 EXPLAIN_QUEUE: dict[str, Any] = {"concurrency_id": "explain", "concurrency_limit": 1}
@@ -141,8 +139,7 @@ def _join_runs(
             api_visibility="private",
             **EXPLAIN_QUEUE,
         )
-    stopping = render_message(Message(text=STOPPING, tone="busy"))
-    screen.stop.click(None, None, screen.status, js=f"() => {json.dumps(stopping)}")
+    say_stopping(screen.stop, screen.status)
     screen.stop.click(events.stop, None, None, queue=False, **QUIET)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from app.api import RANK_QUEUE
-from app.html import render_intro, render_message, render_note
+from app.html import render_intro, render_note
 from app.library import Library
-from app.messages import STOPPING, Message
 from app.rank.advanced import build_advanced, make_stages
 from app.rank.chart_panel import build_chart_panel
 from app.rank.corpus_panel import build_corpus_panel
@@ -25,6 +23,7 @@ from app.rank.events import (
 )
 from app.rank.share_events import ShareEvents
 from app.rank.share_panel import LINK_JS, SharePanel, build_share_panel, join_share_panel
+from app.stopping import say_stopping
 
 CARDS_JS = (Path(__file__).parent / "cards.js").read_text(encoding="utf-8")
 STATUS_JS = (Path(__file__).parent / "status.js").read_text(encoding="utf-8")
@@ -245,6 +244,5 @@ def _join_run(
         api_visibility="private",
     )
     own.file.clear(lambda: "", None, own.error, **quick)
-    stopping = render_message(Message(text=STOPPING, tone="busy"))
-    bar.stop.click(None, None, screen.status, js=f"() => {json.dumps(stopping)}")
+    say_stopping(bar.stop, screen.status)
     bar.stop.click(events.stop, None, list(screen), **quick)
