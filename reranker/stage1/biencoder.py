@@ -100,7 +100,7 @@ class BiEncoderScorer:
         """Raw logits in input order. Raises CancelledError between batches."""
         encoded_query = self._encode([self.read_query(query)])[0]
         encodings = self.encode_passages(passages, progress=progress, cancelled=cancelled)
-        return add_nearness(list(self._compare(encoded_query, passages, encodings)), encodings)
+        return _add_nearness(list(self._compare(encoded_query, passages, encodings)), encodings)
 
     def encode_passages(
         self,
@@ -228,7 +228,7 @@ class BiEncoderScorer:
             self._cache.popitem(last=False)
 
 
-def add_nearness(
+def _add_nearness(
     scores: Sequence[PassageScore], encodings: Sequence[Encoding]
 ) -> list[PassageScore]:
     """The scores, each with the passage's nearness to the best of the others (see PassageScore).
