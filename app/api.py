@@ -21,9 +21,10 @@ from reranker.corpora import list_hits
 from reranker.corpora.limits import MAX_PASTED_CHARS, MAX_PASTED_PASSAGES
 from reranker.corpora.rows import Row, collect_passages
 from reranker.errors import InputError
+from reranker.progress import TraceUpdate
 from reranker.request import MAX_QUERY_CHARS, RankRequest
 from reranker.results import describe_ranking, describe_scores
-from reranker.types import FinalOrder, Hit, Mode, Query, RankingTrace, RankSettings, TraceUpdate
+from reranker.types import FinalOrder, Hit, Mode, Query, RankingTrace, RankSettings
 
 RANK_QUEUE: dict[str, Any] = {"concurrency_id": "rank", "concurrency_limit": 1}
 """The one queue of everything that ranks, on the page and here."""

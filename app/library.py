@@ -25,9 +25,10 @@ from reranker.corpora import Corpus, CorpusInfo, list_corpora, load_corpus
 from reranker.errors import CancelledError, DearError
 from reranker.jobs.job import jobs_dir
 from reranker.jobs.trained import find_trained, list_offered
+from reranker.progress import Cancelled, RankEvent
 from reranker.request import RankRequest
 from reranker.retrieval import Retriever, build_retriever
-from reranker.types import Cancelled, Quantization, RankEvent, RankSettings
+from reranker.types import Quantization, RankSettings
 
 if TYPE_CHECKING:
     from reranker.student.student import Student

@@ -20,7 +20,8 @@ from reranker.errors import (
     StudentError,
     TraceError,
 )
-from reranker.types import RankingTrace, StageProgress
+from reranker.progress import StageProgress
+from reranker.types import RankingTrace
 
 logger = logging.getLogger(__name__)
 

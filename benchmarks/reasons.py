@@ -24,15 +24,19 @@ from benchmarks.quality import DATA
 from reranker.config import DEFAULT_STUDENT
 from reranker.corpora import list_hits
 from reranker.corpora.corpus import make_corpus
+from reranker.digest import level_nearness
 from reranker.evaluation.statistics import bootstrap_mean
 from reranker.pipeline import rank
 from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.student.student import Student, load_student
+from reranker.training.phrasing import NEAR
 from reranker.training.sources import Question, read_squad
 from reranker.types import Passage, Query, RankingTrace, RankSettings
 
 WINDOW = 10
+# Nearness to the best passages in tenths, from which on, and its name in the table.
+NEARNESS = ((NEAR, "of 0.6 and more"), (5, "of 0.5"), (4, "of 0.4"), (0, "below 0.4"))
 Values = dict[str, list[float]]
 
 
@@ -47,13 +51,16 @@ def measure_squad(student: Student, windows: int, seed: int) -> Values:
         hits = [hit.passage for hit in retriever.search(question.text, WINDOW)]
         if question.doc_id not in [p.doc_id for p in hits]:
             hits = [*hits[: WINDOW - 1], gold[question.doc_id]]
-        _add_window(values, _read(student, question.query_id, question.text, hits), question)
+        trace = _read(student, question.query_id, question.text, hits)
+        _add_window(values, trace, question, gold[question.doc_id].title)
         _tell("SQuAD", number, windows)
     return values
 
 
-def _add_window(values: Values, trace: RankingTrace, question: Question) -> None:
+def _add_window(values: Values, trace: RankingTrace, question: Question, title: str) -> None:
+    """title: of the article the question was asked about."""
     answer = question.answer.lower()
+    nearness = {score.doc_id: level_nearness(score.nearness) or 0 for score in trace.stage1}
     for hit in trace.ranked_hits():
         note = hit.justification
         text = hit.passage.text
@@ -70,7 +77,11 @@ def _add_window(values: Values, trace: RankingTrace, question: Question) -> None
             assert hit.rank_stage1 is not None
             values["gold first, stage 1"].append(hit.rank_stage1 == 1)
             values["gold first, stage 2"].append(hit.rank == 1)
-        elif answer not in text.lower():
+            continue
+        level = nearness[hit.passage.doc_id]
+        near = next(name for least, name in NEARNESS if level >= least)
+        values[f"nearness {near}: of the question's article"].append(hit.passage.title == title)
+        if answer not in text.lower():
             values['verdict "answers" on a passage without the answer'].append(verdict == "answers")
     values["rankings stage 2 changed"].append(trace.stage2_changes > 0)
     values["defects in a ranking"].append(len(trace.defects))

@@ -27,6 +27,7 @@ from benchmarks.machine import describe_machine
 from reranker.config import Stage1Profile
 from reranker.corpora import load_corpus
 from reranker.pipeline import rank
+from reranker.progress import RankEvent, TraceUpdate
 from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.stage1.biencoder import BiEncoderScorer
@@ -35,7 +36,7 @@ from reranker.student.load import load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.student.quantize import count_bytes
 from reranker.student.student import load_student
-from reranker.types import Passage, Query, RankEvent, RankSettings, TraceUpdate
+from reranker.types import Passage, Query, RankSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = "everyday-science"

@@ -24,16 +24,12 @@ from reranker.corpora import list_corpora, load_corpus, load_queries
 from reranker.errors import DearError, InputError
 from reranker.evaluate_command import evaluate_systems
 from reranker.evaluation.measures import evaluate_run, parse_measures
+from reranker.progress import RankEvent, StageProgress
 from reranker.results import describe_ranking, format_ranking
 from reranker.retrieval import Retriever, build_retriever
 from reranker.trace import compare_traces, dump_trace, load_trace
 from reranker.trec import rank_by_position, read_candidates, read_qrels, read_run, write_run
-from reranker.types import (
-    Query,
-    RankEvent,
-    RankSettings,
-    StageProgress,
-)
+from reranker.types import Query, RankSettings
 
 DEFAULT_DEPTH = 100
 

@@ -28,8 +28,8 @@ _LIGHT = frozenset(
     "going good got happen happens hasn't haven't help helps i'm include included including isn't "
     "it's just keep keeps kind know known last less let like little long look lot made mainly "
     "make makes making many may mean means might more most much must name named names need needs "
-    "never new no not off often old one ones only other out over own part put really same say "
-    "says see set shouldn't since some something still take takes tell thing things through time "
+    "never new no not off often old one ones only other out over own part put really rest same "
+    "say says see set shouldn't since some something still take takes tell thing things through time "
     "too toward try type under until up use used uses using usually very want wants wasn't way "
     "ways well went weren't what's while within without won't wouldn't".split()
 )
@@ -201,7 +201,7 @@ def digest_window(
                 position=position,
                 rank=ranks[position],
                 strength=strengths[position],
-                nearness=_level_nearness(score.nearness),
+                nearness=level_nearness(score.nearness),
                 asks=asks,
                 shows=find_answer_kinds(best),
                 covers=tuple(t.surface for t in terms if t.stem in stems[position]),
@@ -272,5 +272,7 @@ def _level_strengths(scores: Sequence[float]) -> list[int]:
     return [round(STRENGTH_LEVELS * (score - low) / spread) for score in scores]
 
 
-def _level_nearness(cosines: Sequence[float]) -> int | None:
+def level_nearness(cosines: Sequence[float]) -> int | None:
+    """Nearness to the nearer of the two best others in whole tenths, 0..9; None where it was not
+    measured."""
     return min(9, max(0, int(10 * max(cosines)))) if cosines else None

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from reranker.errors import CancelledError, EndpointError, InputError
-from reranker.types import Cancelled
+from reranker.progress import Cancelled
 
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
 MAX_ANSWER_BYTES = 8 * 2**20

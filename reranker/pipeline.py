@@ -22,18 +22,15 @@ from reranker.ordering import (
     settle_agreement,
     shuffle_orders,
 )
+from reranker.progress import Cancelled, RankEvent, StageProgress, TraceUpdate
 from reranker.reading import read_order, read_shuffled
 from reranker.request import RankRequest, check_request
 from reranker.student.student import STAGE1, STAGE2, Student
 from reranker.types import (
-    Cancelled,
     FinalOrder,
-    RankEvent,
     RankingTrace,
     RankSettings,
-    StageProgress,
     StageTiming,
-    TraceUpdate,
     Window,
     WindowReading,
 )

@@ -12,15 +12,9 @@ from typing import TYPE_CHECKING
 
 from reranker.errors import CancelledError, StudentError
 from reranker.ordering import apply_readings
+from reranker.progress import Cancelled
 from reranker.stage2.reader import OnDelta, WindowView
-from reranker.types import (
-    Cancelled,
-    PassageScore,
-    RankingTrace,
-    ShuffledReading,
-    Window,
-    WindowReading,
-)
+from reranker.types import PassageScore, RankingTrace, ShuffledReading, Window, WindowReading
 from reranker.windows import plan_windows
 
 if TYPE_CHECKING:

@@ -9,15 +9,9 @@ from typing import Any
 from reranker.corpora import list_hits
 from reranker.explain.workbench import Workbench
 from reranker.pipeline import rank
+from reranker.progress import Cancelled
 from reranker.request import RankRequest
-from reranker.types import (
-    Cancelled,
-    Passage,
-    PassageScore,
-    Query,
-    RankingTrace,
-    RankSettings,
-)
+from reranker.types import Passage, PassageScore, Query, RankingTrace, RankSettings
 from tests.fake_student import FakeScorer, FakeStudent
 
 WORD = "soap"

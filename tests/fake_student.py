@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 
 from reranker.config import Profile, Stage2Profile, load_profile
 from reranker.errors import CancelledError
+from reranker.progress import Cancelled, TextDelta
 from reranker.retrieval import tokenize
 from reranker.sentences import split_sentences
 from reranker.stage2.reader import OnDelta, WindowView
 from reranker.types import (
-    Cancelled,
     Defect,
     Evidence,
     Generation,
@@ -28,7 +28,6 @@ from reranker.types import (
     PassageScore,
     Quantization,
     StudentInfo,
-    TextDelta,
     Verdict,
     WindowReading,
 )

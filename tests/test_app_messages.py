@@ -21,7 +21,7 @@ from reranker.errors import (
     StudentError,
     TraceError,
 )
-from reranker.types import StageProgress
+from reranker.progress import StageProgress
 from tests.test_app_html import make_trace
 
 

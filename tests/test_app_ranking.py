@@ -12,8 +12,9 @@ from app.messages import NO_QUERY, NOTHING_FOUND
 from app.rank.ranking import MAX_QUERY_CHARS, RankJob, RankView, stream_views, update_view
 from reranker.corpora import make_corpus, parse_pasted
 from reranker.errors import InputError, StudentError
+from reranker.progress import StageProgress, TextDelta
 from reranker.retrieval import build_retriever
-from reranker.types import Passage, RankSettings, StageProgress, TextDelta
+from reranker.types import Passage, RankSettings
 from tests.fake_student import FakeReader, FakeStudent, make_profile
 
 TEXTS = (

@@ -12,12 +12,13 @@ import pytest
 
 from reranker.config import Stage2Profile
 from reranker.errors import CancelledError, StudentError
+from reranker.progress import TextDelta
 from reranker.stage2.chat_reader import ChatReader
 from reranker.stage2.decode import Decoded
 from reranker.stage2.reader import FALLBACK_TEXT, WindowView, hash_prompt
 from reranker.student.load import load_tokenizer
 from reranker.student.student import load_student
-from reranker.types import Mode, Passage, PassageScore, TextDelta, Window, WindowReading
+from reranker.types import Mode, Passage, PassageScore, Window, WindowReading
 
 PASSAGES = (
     Passage(doc_id="a", title="Tides", text="The tide rises because of the moon. It falls again."),

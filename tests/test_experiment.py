@@ -20,10 +20,11 @@ from reranker.evaluation.experiment_folder import open_experiment, save_experime
 from reranker.evaluation.published import list_published, load_published
 from reranker.evaluation.result_table import build_table, tabulate_experiment
 from reranker.evaluation.table_exports import CSV_COLUMNS, export_table
+from reranker.progress import Cancelled
 from reranker.systems.running import run_systems
 from reranker.systems.system import FirstStage, SystemRanking
 from reranker.trec import rank_by_position
-from reranker.types import Cancelled, Evidence, Hit, Justification, Passage, Query
+from reranker.types import Evidence, Hit, Justification, Passage, Query
 
 QUERIES = 12
 

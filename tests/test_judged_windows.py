@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from reranker.training.judged_windows import judge_passage
+from reranker.training.judged_windows import cut_sentence, judge_passage
 from reranker.training.sources import Question
 from reranker.types import Passage, Verdict
 
@@ -39,3 +41,20 @@ def test_the_verdict_follows_the_labels(
 ) -> None:
     passage = Passage(doc_id=doc_id, title=title, text=text)
     assert judge_passage(QUESTION.text, QUESTION, GOLD, passage, strength, nearness) == verdict
+
+
+def test_a_near_duplicate_keeps_the_answer_as_often_as_not() -> None:
+    text = "The moon raises the tides. Ships wait for them. Harbours are dug deep. They silt up."
+    copies = [cut_sentence(text, 4, random.Random(seed)) for seed in range(40)]
+    assert {text.count(".") - copy.count(".") for copy in copies} == {1}
+    assert 10 < sum("moon" in copy for copy in copies) < 30
+    assert {copy for copy in copies if "moon" not in copy} == {
+        "Ships wait for them. Harbours are dug deep. They silt up."
+    }
+
+
+@pytest.mark.parametrize("text", ["", "One sentence only.", "A very long sentence of it. Short."])
+def test_too_little_makes_no_near_duplicate(text: str) -> None:
+    copies = {cut_sentence(text, 0, random.Random(seed)) for seed in range(20)}
+    assert copies <= {"", "A very long sentence of it."}
+    assert "" in copies

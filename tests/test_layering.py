@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # below it. A name stands for the module or for everything in the package.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors"),
+    ("progress",),
     ("config",),
     (
         "candidate_forms",

@@ -11,22 +11,11 @@ import pytest
 from reranker.errors import CancelledError, InputError, StudentError
 from reranker.ordering import settle_agreement, shuffle_orders
 from reranker.pipeline import mark_failed, rank, stream_rank
+from reranker.progress import RankEvent, StageProgress, TextDelta, TraceUpdate
 from reranker.request import RankRequest
 from reranker.student.student import Student, load_student
 from reranker.trace import compare_traces, dump_trace, read_trace
-from reranker.types import (
-    Hit,
-    Mode,
-    Passage,
-    Quantization,
-    Query,
-    RankEvent,
-    RankingTrace,
-    RankSettings,
-    StageProgress,
-    TextDelta,
-    TraceUpdate,
-)
+from reranker.types import Hit, Mode, Passage, Quantization, Query, RankingTrace, RankSettings
 from reranker.windows import plan_windows
 
 DEPTH = 5

@@ -25,13 +25,14 @@ from transformers import (
 
 from reranker.errors import CancelledError, DearError, InputError, StudentError
 from reranker.pipeline import rank
+from reranker.progress import Cancelled
 from reranker.request import RankRequest
 from reranker.systems import catalogue, crossencoder, dear, monot5, rankllama, upr
 from reranker.systems.catalogue import SystemSettings, build_systems
 from reranker.systems.dear import DearSystem, Ranker, TraceSource
 from reranker.systems.prompt import encode_fitting
 from reranker.systems.system import FirstStage, PointwiseSystem, order_by_scores
-from reranker.types import Cancelled, Hit, Passage, Query, RankingTrace, RankSettings
+from reranker.types import Hit, Passage, Query, RankingTrace, RankSettings
 from tests.fake_student import FakeStudent, make_profile
 from tests.replicas import save_llama, save_pointwise_adapter
 

@@ -21,7 +21,8 @@ from app.library import Library
 from reranker.corpora import list_hits
 from reranker.errors import CancelledError, DearError, StudentError
 from reranker.request import RankRequest
-from reranker.types import Passage, Query, RankSettings, TraceUpdate
+from reranker.progress import TraceUpdate
+from reranker.types import Passage, Query, RankSettings
 from tests.fake_student import FakeReader, FakeStudent, make_profile
 
 library_module.load_profile = lambda name: make_profile()

@@ -30,8 +30,8 @@ from app.rank.events import RankEvents, find_key
 from reranker.errors import CancelledError, DearError, InputError
 from reranker.evaluation.experiment import Experiment
 from reranker.evaluation.experiment_archive import list_experiments, open_named
+from reranker.progress import Cancelled
 from reranker.systems.running import SystemProgress
-from reranker.types import Cancelled
 
 OWN_FILE = "own file"
 PROGRESS_SECONDS = 0.3

@@ -16,11 +16,12 @@ from reranker.errors import InputError
 from reranker.evaluation.collection import Collection, retrieve_collection
 from reranker.evaluation.experiment import Experiment
 from reranker.evaluation.sources import load_collection
+from reranker.progress import Cancelled, TraceUpdate
 from reranker.request import RankRequest
 from reranker.systems.dear import FORMS, DearSystem, Form, Ranker, TraceSource
 from reranker.systems.running import SystemProgress, stream_systems
 from reranker.systems.system import FirstStage, System
-from reranker.types import Cancelled, Hit, Query, RankingTrace, RankSettings, TraceUpdate
+from reranker.types import Hit, Query, RankingTrace, RankSettings
 
 FIRST_STAGE = "bm25"
 SYSTEM_NAMES: dict[str, str] = {

@@ -13,7 +13,8 @@ from app.zerogpu import MAX_SECONDS, START_SECONDS, lend_gpu
 from reranker.errors import DearError, InputError
 from reranker.explain.analyses import Request, Result, estimate_request
 from reranker.explain.progress import AnalysisProgress
-from reranker.types import Cancelled, RankingTrace
+from reranker.progress import Cancelled
+from reranker.types import RankingTrace
 
 Step = AnalysisProgress | Result
 

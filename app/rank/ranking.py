@@ -25,20 +25,16 @@ from app.messages import (
 )
 from reranker.corpora import list_hits
 from reranker.errors import CancelledError, InputError
+from reranker.progress import Cancelled, RankEvent, StageProgress, TextDelta, TraceUpdate
 from reranker.request import MAX_QUERY_CHARS, RankRequest
 from reranker.types import (
-    Cancelled,
     Hit,
     Quantization,
     Query,
-    RankEvent,
     RankingTrace,
     RankSettings,
-    StageProgress,
     StageTiming,
     StudentInfo,
-    TextDelta,
-    TraceUpdate,
 )
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,9 @@ from reranker.endpoint import ChatAnswer, EndpointUsage, Message
 from reranker.errors import EndpointError, InputError
 from reranker.examples.answers import Rejection, find_rejection
 from reranker.jobs.progress import mend_last_line
+from reranker.progress import Cancelled
 from reranker.prompts.chat import write_messages
-from reranker.types import Cancelled, Passage, Query
+from reranker.types import Passage, Query
 
 ACCEPTED, REJECTED = "accepted.jsonl", "rejected.jsonl"
 ENDPOINT = "endpoint"

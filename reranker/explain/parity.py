@@ -17,9 +17,10 @@ from reranker.evaluation.run_agreement import measure_tau
 from reranker.evaluation.statistics import Interval, bootstrap_difference
 from reranker.explain.ndcg import measure_ndcg
 from reranker.pipeline import rank
+from reranker.progress import Cancelled
 from reranker.request import RankRequest
 from reranker.trec import Qrels, rank_by_position
-from reranker.types import Cancelled, Quantization, RankingTrace, RankSettings
+from reranker.types import Quantization, RankingTrace, RankSettings
 
 if TYPE_CHECKING:
     from reranker.student.student import Student

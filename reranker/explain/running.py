@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from reranker.explain.analyses import Request, Result, run_request
 from reranker.explain.progress import AnalysisProgress
 from reranker.explain.workbench import Workbench
+from reranker.progress import Cancelled
 from reranker.student.student import Student
-from reranker.types import Cancelled, RankingTrace
+from reranker.types import RankingTrace
 
 
 def analyse(

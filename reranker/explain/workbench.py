@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from reranker.errors import CancelledError, InputError
 from reranker.pipeline import rank
+from reranker.progress import Cancelled
 from reranker.reading import read_shuffled
 from reranker.request import RankRequest
 from reranker.stage1.ablation import Ablation, Kept, occlude, share_out
@@ -20,7 +21,6 @@ from reranker.stage1.attribution import TokenShares, share_score
 from reranker.stage1.biencoder import BiEncoderScorer
 from reranker.student.student import STAGE1, STAGE2, Student
 from reranker.types import (
-    Cancelled,
     Hit,
     Passage,
     PassageScore,

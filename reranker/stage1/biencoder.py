@@ -22,10 +22,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reranker.config import Stage1Profile
 from reranker.errors import CancelledError
+from reranker.progress import Cancelled
 from reranker.sentences import split_sentences
 from reranker.stage1.batches import plan_batches
 from reranker.student.hardware import has_matrix_units
-from reranker.types import Cancelled, Passage, PassageScore, SentenceScore
+from reranker.types import Passage, PassageScore, SentenceScore
 
 # Tokens in a batch. On a CPU small batches stay in its caches: on two cores 1,536 was the fastest
 # of 1,024 to 16,384, with matrix units, where calls weigh more, 2,048. A GPU wants large ones.

@@ -14,8 +14,9 @@ from transformers import PreTrainedTokenizerBase
 
 from reranker.config import Stage1Profile
 from reranker.errors import CancelledError
+from reranker.progress import Cancelled
 from reranker.stage1.batches import plan_batches
-from reranker.types import Cancelled, Passage, PassageScore
+from reranker.types import Passage, PassageScore
 
 TOKEN_BUDGET = 4096
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from reranker.types import Cancelled, Passage, PassageScore
+from reranker.progress import Cancelled
+from reranker.types import Passage, PassageScore
 
 
 class Scorer(Protocol):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from reranker.config import Stage2Profile
 from reranker.errors import StudentError
 from reranker.parsing import parse_ranking
+from reranker.progress import Cancelled, TextDelta
 from reranker.prompts.chat import (
     count_form_bytes,
     parse_notes,
@@ -27,15 +28,7 @@ from reranker.stage2.reader import (
     ranking_defects,
     record_generation,
 )
-from reranker.types import (
-    Cancelled,
-    Defect,
-    Justification,
-    Mode,
-    Passage,
-    TextDelta,
-    WindowReading,
-)
+from reranker.types import Defect, Justification, Mode, Passage, WindowReading
 
 _LINE_LABEL = re.compile(r"(?:^|\n)\W*\[(\d{1,9})\][^\n]*$")
 

@@ -25,7 +25,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from reranker.errors import CancelledError, StudentError
 from reranker.grounding import Grammar, GrammarState, Vocabulary
-from reranker.types import Cancelled
+from reranker.progress import Cancelled
 
 OnText = Callable[[int, str], None]
 

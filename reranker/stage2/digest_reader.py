@@ -11,6 +11,7 @@ import time
 from reranker.config import Stage2Profile
 from reranker.digest import Digest, digest_window
 from reranker.parsing import ParsedRanking, parse_ranking
+from reranker.progress import Cancelled, TextDelta
 from reranker.prompts.digest import (
     note_grammar,
     parse_note,
@@ -28,16 +29,7 @@ from reranker.stage2.reader import (
     ranking_defects,
     record_generation,
 )
-from reranker.types import (
-    Cancelled,
-    Defect,
-    Generation,
-    Justification,
-    Mode,
-    TextDelta,
-    Verdict,
-    WindowReading,
-)
+from reranker.types import Defect, Generation, Justification, Mode, Verdict, WindowReading
 
 
 class DigestReader:

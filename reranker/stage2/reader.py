@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from reranker.parsing import ParsedRanking
+from reranker.progress import Cancelled, TextDelta
 from reranker.quotes import locate_quote
 from reranker.stage2.decode import Decoded
 from reranker.types import (
-    Cancelled,
     Defect,
     DefectKind,
     Evidence,
@@ -25,7 +25,6 @@ from reranker.types import (
     Mode,
     Passage,
     PassageScore,
-    TextDelta,
     Verdict,
     Window,
     WindowReading,

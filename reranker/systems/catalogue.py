@@ -14,11 +14,12 @@ from typing import cast
 from reranker.config import load_profile
 from reranker.endpoint import ChatEndpoint, EndpointSettings
 from reranker.errors import InputError
+from reranker.progress import Cancelled
 from reranker.student.locate import resolve_weights
 from reranker.systems.dear import DearSystem, Form, Ranker, TraceSource
 from reranker.systems.rankgpt import ListwiseSettings, RankGptSystem
 from reranker.systems.system import FirstStage, PointwiseSystem, System, TextScorer
-from reranker.types import Cancelled, Hit, Quantization, Query, RankingTrace, RankSettings
+from reranker.types import Hit, Quantization, Query, RankingTrace, RankSettings
 
 Loader = Callable[[str, Quantization, str], TextScorer]
 POINTWISE = ("monot5", "upr", "rankllama", "crossencoder")

@@ -12,9 +12,10 @@ from typing import Literal, get_args
 
 from reranker.config import Profile
 from reranker.ordering import blend_trace
+from reranker.progress import Cancelled
 from reranker.systems.system import SystemRanking
 from reranker.trec import Ranking, rank_by_position
-from reranker.types import Cancelled, Hit, Query, RankingTrace, RankSettings
+from reranker.types import Hit, Query, RankingTrace, RankSettings
 
 Form = Literal["stage1", "stage2", "both", "blend"]
 FORMS: tuple[Form, ...] = get_args(Form)

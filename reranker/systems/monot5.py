@@ -13,10 +13,11 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reranker.errors import CancelledError, StudentError
+from reranker.progress import Cancelled
 from reranker.stage1.batches import plan_batches
 from reranker.student.load import load_base, load_tokenizer
 from reranker.systems.prompt import encode, encode_fitting
-from reranker.types import Cancelled, Quantization
+from reranker.types import Quantization
 
 MAX_TOKENS = 512
 TOKEN_BUDGET = 8192

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from reranker.endpoint import ChatAnswer, ChatEndpoint, Message
 from reranker.errors import CancelledError
 from reranker.parsing import parse_ranking
+from reranker.progress import Cancelled
 from reranker.prompts.digest import neutralize
 from reranker.systems.system import SystemRanking, join_passage
 from reranker.trec import rank_by_position
-from reranker.types import Cancelled, Hit, Query
+from reranker.types import Hit, Query
 from reranker.windows import plan_windows
 
 MAX_QUERY_CHARS = 2_000

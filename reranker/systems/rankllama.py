@@ -18,11 +18,12 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reranker.errors import CancelledError, StudentError
+from reranker.progress import Cancelled
 from reranker.stage1.batches import plan_batches
 from reranker.student.load import add_adapter, load_base, load_tokenizer, widen_head
 from reranker.student.locate import ADAPTER_CONFIG, fetch_adapter, resolve_weights
 from reranker.systems.prompt import encode_fitting
-from reranker.types import Cancelled, Quantization
+from reranker.types import Quantization
 
 MAX_QUERY_TOKENS, MAX_PASSAGE_TOKENS = 32, 196
 TOKEN_BUDGET = 4096

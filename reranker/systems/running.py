@@ -16,8 +16,9 @@ from reranker.errors import CancelledError, DearError, EndpointError, InputError
 from reranker.evaluation.collection import Collection
 from reranker.evaluation.experiment import Experiment, SystemRun
 from reranker.evaluation.measures import DEFAULT_MEASURES, parse_measures
+from reranker.progress import Cancelled
 from reranker.systems.system import System, SystemRanking
-from reranker.types import Cancelled, Justification
+from reranker.types import Justification
 
 MAX_FAILURES_IN_A_ROW = 3
 _RECORDED = ("torch", "transformers", "peft", "bitsandbytes", "ir-measures", "scipy")

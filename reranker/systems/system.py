@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reranker.errors import DearError
+from reranker.progress import Cancelled
 from reranker.trec import Ranking
-from reranker.types import Cancelled, Hit, Justification, Passage, Query
+from reranker.types import Hit, Justification, Passage, Query
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

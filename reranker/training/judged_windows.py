@@ -15,6 +15,7 @@ import bm25s
 
 from reranker.digest import AnswerKind, classify_question, pick_terms
 from reranker.retrieval.tokenize import tokenize, tokenize_query
+from reranker.sentences import split_sentences
 from reranker.stage1.biencoder import BiEncoderScorer
 from reranker.training.queries import vary_query
 from reranker.training.sources import Question
@@ -156,11 +157,8 @@ class WindowSampler:
             return replace(passage, doc_id=f"{passage.doc_id}#planted", text=planted)
         if draw < PLANTED_SHARE + COPIED_SHARE and passage.doc_id != question.doc_id:
             gold = self.passages[self.positions[question.doc_id]]
-            start = gold.text.rfind(". ", 0, question.answer_start) + 1
-            end = gold.text.find(". ", question.answer_start)
-            cut = gold.text[:start] + (gold.text[end + 1 :] if end > 0 else "")
-            if len(cut) > 0.6 * len(gold.text):
-                return Passage(doc_id=f"{passage.doc_id}#copy", title=gold.title, text=cut.strip())
+            if copy := cut_sentence(gold.text, question.answer_start, random_):
+                return Passage(doc_id=f"{passage.doc_id}#copy", title=gold.title, text=copy)
         if 0 < draw - PLANTED_SHARE - COPIED_SHARE < HOMONYM_SHARE:
             return self._misuse(passage, question, query, random_)
         return passage
@@ -208,6 +206,20 @@ def judge_passage(
     if nearness < RELATED_NEARNESS:
         return "off_topic"
     return "partial" if holds_answer and covered >= 0.6 and strength > 0.5 else "related"
+
+
+def cut_sentence(text: str, answer_start: int, random_: random.Random) -> str:
+    """`text` without the sentence of the answer or, as often, without another one, for a
+    near-duplicate may answer as well; "" where too little would be left."""
+    spans = split_sentences(text)
+    answering = [span for span in spans if span[0] <= answer_start < span[1]]
+    others = [span for span in spans if span not in answering]
+    choice = random_.choice((answering, others))
+    if not choice:
+        return ""
+    start, end = random_.choice(choice)
+    cut = f"{text[:start].rstrip()} {text[end:].lstrip()}".strip()
+    return cut if len(cut) > 0.6 * len(text) else ""
 
 
 def _answer_span(question: Question, with_gold: bool) -> tuple[str, int, int] | None:
