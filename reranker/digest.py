@@ -30,8 +30,8 @@ _LIGHT = frozenset(
     "make makes making many may mean means might more most much must name named names need needs "
     "never new no not off often old one ones only other out over own part put really rest same "
     "say says see set shouldn't since some something still take takes tell thing things through "
-    "time too toward try type under until up use used uses using usually very want wants wasn't way "
-    "ways well went weren't what's while within without won't wouldn't".split()
+    "time too toward try type under until up use used uses using usually very want wants wasn't "
+    "way ways well went weren't what's while within without won't wouldn't".split()
 )
 DIGEST_SENTENCES = 2
 _CLOSING = " \"'”’)]"
