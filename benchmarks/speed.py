@@ -32,6 +32,7 @@ from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
 from reranker.stage1.biencoder import BiEncoderScorer
 from reranker.stage2.digest_reader import DigestReader
+from reranker.student.hardware import choose_dtype
 from reranker.student.load import load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.student.quantize import count_bytes
@@ -39,6 +40,9 @@ from reranker.student.student import load_student
 from reranker.types import Passage, Query, RankSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+DTYPE = choose_dtype("cpu")
+"""What the student computes in on this machine, and the alternative too."""
+DTYPE_NAME = "fp32" if DTYPE == torch.float32 else "bf16"
 CORPUS = "everyday-science"
 QUERIES = (
     "why does my cell phone lose signal in a lift",
@@ -81,7 +85,7 @@ def measure_stage1(runs: int) -> list[str]:
         scorer.score(QUERIES[0], passages)
 
     plain = _PlainLoop(weights, profile)
-    sentence = SentenceTransformer(weights, device="cpu", model_kwargs={"dtype": torch.bfloat16})
+    sentence = SentenceTransformer(weights, device="cpu", model_kwargs={"dtype": DTYPE})
     sentence.max_seq_length = profile.max_passage_tokens
     texts = [f"{p.title} {p.text}" for p in passages]
 
@@ -97,9 +101,9 @@ def measure_stage1(runs: int) -> list[str]:
     return [
         f"stage 1, 100 passages, against the same weights in fp32, one by one, padded to "
         f"{profile.max_passage_tokens} tokens: {compare(ours, lambda: plain.score(passages), 3)}",
-        "stage 1, 100 passages, against SentenceTransformer.encode in bf16: "
+        f"stage 1, 100 passages, against SentenceTransformer.encode in {DTYPE_NAME}: "
         f"{compare(ours, theirs, runs)}",
-        f"bound: bf16 matrix products run at {peak / 1e9:.0f} GFLOP/s here; stage 1 needs "
+        f"bound: {DTYPE_NAME} matrix products run at {peak / 1e9:.0f} GFLOP/s here; stage 1 needs "
         f"{work / 1e9:.0f} GFLOP for {tokens} tokens and reaches {work / seconds / 1e9:.0f} "
         f"GFLOP/s, {work / seconds / peak:.0%} of it",
     ]
@@ -126,8 +130,8 @@ class _PlainLoop:
 
 
 def measure_matmul() -> float:
-    """The machine's bf16 rate in FLOP/s, from the product of [4096, 384] and [384, 1536]."""
-    a, b = torch.randn(4096, 384).bfloat16(), torch.randn(384, 1536).bfloat16()
+    """The machine's rate in FLOP/s, from the product of [4096, 384] and [384, 1536] in DTYPE."""
+    a, b = torch.randn(4096, 384, dtype=DTYPE), torch.randn(384, 1536, dtype=DTYPE)
     times = [time_call(lambda: a @ b) for _ in range(30)]
     return 2 * 4096 * 384 * 1536 / min(times)
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from bitsandbytes.nn import Linear4bit
 
-from reranker.student.hardware import choose_device, has_matrix_units
+from reranker.student.hardware import choose_device, choose_dtype, has_matrix_units
 from reranker.student.load import load_base
-
-
-@pytest.fixture(autouse=True)
-def _ask_anew() -> Iterator[None]:
-    has_matrix_units.cache_clear()
-    yield
-    has_matrix_units.cache_clear()
+from reranker.student.student import load_student
+from reranker.types import Passage
 
 
 def test_the_device_is_one_torch_can_use() -> None:
@@ -26,6 +21,35 @@ def test_the_device_is_one_torch_can_use() -> None:
 def test_a_torch_that_cannot_tell_has_no_matrix_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert has_matrix_units() is False
+    assert choose_dtype("cpu") is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"avx512_f": True, "avx512_bf16": False}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"neon": True, "bf16": True}, torch.bfloat16),
+    ],
+)
+def test_4_bit_layers_compute_in_what_the_cpu_can_multiply(
+    capabilities: dict[str, bool],
+    dtype: torch.dtype,
+    digest_student: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert choose_dtype("cpu") is dtype
+    assert choose_dtype("cuda") is torch.bfloat16
+    student = load_student(str(digest_student), "nf4")
+    passages = [Passage(doc_id=str(n), title="", text=f"The tide rises {n}.") for n in range(3)]
+    student.scorer.score("tide", passages)
+    student.reader  # noqa: B018 - loads stage 2
+    layers = [m for model in student.models() for m in model.modules() if isinstance(m, Linear4bit)]
+    assert len(layers) >= 12
+    assert {layer.compute_dtype for layer in layers} == {dtype}
+    assert {p.dtype for m in student.models() for p in m.parameters()} == {dtype, torch.uint8}
 
 
 @pytest.mark.parametrize("amx, attention", [(True, "sdpa"), (False, "eager")])

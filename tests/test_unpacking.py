@@ -9,10 +9,10 @@ from reranker.student import quantize
 from reranker.student.quantize import keep_unpacked, make_layer, unpack_once
 
 
-def make_model() -> torch.nn.Sequential:
+def make_model(dtype: torch.dtype = torch.bfloat16) -> torch.nn.Sequential:
     torch.manual_seed(0)
-    bias = torch.nn.Parameter(torch.randn(64, dtype=torch.bfloat16), requires_grad=False)
-    weights = torch.randn(2, 64, 64, dtype=torch.bfloat16)
+    bias = torch.nn.Parameter(torch.randn(64, dtype=dtype), requires_grad=False)
+    weights = torch.randn(2, 64, 64, dtype=dtype)
     layers = [make_layer(w, b, "nf4") for w, b in zip(weights, (bias, None), strict=True)]
     model = torch.nn.Sequential(*layers).eval()
     keep_unpacked(model)
@@ -23,8 +23,9 @@ def count_unpacked(model: torch.nn.Module) -> int:
     return sum("forward" in layer.__dict__ for layer in model.modules())
 
 
-def test_unpacked_weights_compute_the_same_and_are_packed_again() -> None:
-    model, inputs = make_model(), torch.randn(5, 64, dtype=torch.bfloat16)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_unpacked_weights_compute_the_same_and_are_packed_again(dtype: torch.dtype) -> None:
+    model, inputs = make_model(dtype), torch.randn(5, 64, dtype=dtype)
     with torch.inference_mode():
         wanted = model(inputs)
         with unpack_once(model):

@@ -34,7 +34,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from reranker.errors import QuantizationError, StudentError
-from reranker.student.hardware import has_matrix_units
+from reranker.student.hardware import choose_dtype, has_matrix_units
 from reranker.student.locate import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -42,6 +42,7 @@ from reranker.student.locate import (
     is_cached_only,
 )
 from reranker.student.quantize import (
+    FOUR_BITS,
     NAMES,
     check_quantization,
     configure_quantization,
@@ -81,7 +82,8 @@ def load_base(
     Raises QuantizationError when 4 or 8 bits do not work here (nothing is changed silently) and
     StudentError when the weights cannot be read or are not whole.
     """
-    dtype = torch.float32 if quantization == "fp32" else torch.bfloat16
+    plain = torch.float32 if quantization == "fp32" else torch.bfloat16
+    dtype = choose_dtype(device) if quantization in FOUR_BITS else plain
     check_quantization(quantization, device)
     if config := configure_quantization(quantization, dtype):
         options["quantization_config"] = config
@@ -212,6 +214,8 @@ def merge_adapter(
     merged = model.merge_and_unload() if isinstance(model, PeftModel) else model
     if quantization in NAMES:
         check_quantization(quantization, str(merged.device))
+        if quantization in FOUR_BITS:
+            merged = merged.to(choose_dtype(merged.device.type))
         quantize_layers(merged, quantization)
     return merged.eval()
 

@@ -24,6 +24,7 @@ from reranker.types import Quantization
 
 NAMES: dict[Quantization, str] = {"nf4": "4-bit NF4", "fp4": "4-bit FP4", "int8": "8-bit int8"}
 """The quantisations that need bitsandbytes; the others are plain tensors."""
+FOUR_BITS: tuple[Quantization, ...] = ("nf4", "fp4")
 
 # Heads stay unquantised: a fresh sequence-classification head in 4 bits has no quantisation
 # state and fails in the forward pass.
@@ -148,7 +149,10 @@ def unpack_once(model: torch.nn.Module) -> Iterator[None]:
     """Inside, the 4-bit layers of a small model on the CPU compute from weights unpacked on the way
     in, to the same results, instead of unpacking them for every batch. Outside they are packed."""
     layers = [m for m in model.modules() if isinstance(m, Linear4bit) and _is_packed(m)]
-    size = sum(2 * layer.in_features * layer.out_features for layer in layers)
+    size = sum(
+        layer.weight.quant_state.dtype.itemsize * layer.in_features * layer.out_features
+        for layer in layers
+    )
     if size > _UNPACKED_BYTES:
         layers = []
     try:
@@ -165,12 +169,13 @@ def unpack_once(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _is_packed(layer: Linear4bit) -> bool:
-    """Whether a layer holds bf16 weights in 4 bits on the CPU, in the layout they came in."""
+    """Whether a layer holds weights of the dtype it computes in, in 4 bits on the CPU, in the layout
+    they came in."""
     state = layer.weight.quant_state
     return (
         layer.weight.device.type == "cpu"
         and state is not None
-        and state.dtype == torch.bfloat16
+        and state.dtype == layer.compute_dtype
         and not layer.support_avx512bf16_for_cpu
     )
 

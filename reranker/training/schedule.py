@@ -16,6 +16,8 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from reranker.student.hardware import choose_device, choose_dtype
+
 
 class StopAfter(TrainerCallback):
     """Saves and ends the run when its minutes are spent."""
@@ -43,7 +45,8 @@ def add_schedule_options(
 
 
 def make_arguments(options: argparse.Namespace, **more: Any) -> TrainingArguments:
-    """bf16 autocast, rows in the order of the data set, no reporting, two checkpoints kept."""
+    """bf16 autocast where the machine computes in bf16, rows in the order of the data set, no
+    reporting, two checkpoints kept."""
     return TrainingArguments(
         output_dir=str(options.out / "checkpoints"),
         per_device_train_batch_size=options.batch,
@@ -51,7 +54,7 @@ def make_arguments(options: argparse.Namespace, **more: Any) -> TrainingArgument
         learning_rate=options.learning_rate,
         save_steps=options.save_steps,
         save_total_limit=2,
-        bf16=True,
+        bf16=choose_dtype(choose_device()) == torch.bfloat16,
         torch_compile=options.compile,
         train_sampling_strategy="sequential",
         report_to=[],
