@@ -169,8 +169,8 @@ def unpack_once(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _is_packed(layer: Linear4bit) -> bool:
-    """Whether a layer holds weights of the dtype it computes in, in 4 bits on the CPU, in the layout
-    they came in."""
+    """Whether a layer on the CPU holds weights of the dtype it computes in, in 4 bits and in the
+    layout they came in."""
     state = layer.weight.quant_state
     return (
         layer.weight.device.type == "cpu"
