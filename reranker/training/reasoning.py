@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     passages = [p for p in passages if p.title in chosen]
     known = {p.doc_id for p in passages}
     questions = [q for q in questions if q.doc_id in known]
-    student = Student(load_profile(options.student), "bf16", cached_passages=2 * len(passages))
+    student = Student(load_profile(options.student), cached_passages=2 * len(passages))
     scorer = student.scorer
     if not isinstance(scorer, BiEncoderScorer):
         parser.error(f"expected a bi-encoder student, got {options.student}")

@@ -25,7 +25,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from reranker.config import Stage1Profile, load_profile
-from reranker.student.hardware import choose_device
+from reranker.student.hardware import choose_device, choose_dtype
 from reranker.student.load import load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.student.quantize import keep_unpacked
@@ -199,7 +199,10 @@ def train(options: argparse.Namespace) -> None:
     stored: Quantization = "bf16" if rounded else options.quantization
     base = load_base(weights, kind="encoder", quantization=stored, device=device, **NO_DROPOUT)
     keep_unpacked(base)
+    if rounded:
+        base = base.to(choose_dtype(device))
     teacher = load_base(weights, kind="encoder", quantization="bf16", device=device)
+    teacher = teacher.to(choose_dtype(device))
     adapter = LoraConfig(
         r=options.rank,
         lora_alpha=2 * options.rank,
