@@ -205,11 +205,11 @@ def test_strength_is_the_place_between_lowest_and_highest() -> None:
     assert {d.strength for d in digest("q", ["x"] * 30, scores=scores)} <= set(range(10))
 
 
-def test_nearness_is_told_in_whole_tenths() -> None:
+def test_nearness_is_the_mean_to_the_two_best_in_whole_tenths() -> None:
     found = digest(
-        "q", ["x"] * 6, nearness=[(0.2, 0.449), (0.45, 0.3), (1.0,), (-0.2,), (0.09,), ()]
+        "q", ["x"] * 6, nearness=[(0.2, 0.39), (0.45, 0.36), (1.0,), (-0.2,), (0.19, 0.0), ()]
     )
-    assert [d.nearness for d in found] == [4, 4, 9, 0, 0, None]
+    assert [d.nearness for d in found] == [2, 4, 9, 0, 0, None]
 
 
 def test_sentences_come_strongest_first() -> None:
