@@ -274,7 +274,7 @@ def _level_strengths(scores: Sequence[float]) -> list[int]:
 
 
 def level_nearness(cosines: Sequence[float]) -> int | None:
-    """The mean nearness to the two best others in whole tenths, 0..9; None where it was not measured.
+    """The mean nearness to the two best others in whole tenths, 0..9; None where not measured.
 
     Of two embeddings either can be near for another reason than the subject; the nearer of the two
     tells passages on the subject less well from others, on SQuAD dev and on DL21.
