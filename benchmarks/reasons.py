@@ -47,6 +47,8 @@ def measure_squad(student: Student, windows: int, seed: int) -> Values:
     retriever = build_retriever(make_corpus(passages, corpus_id="squad-dev"))
     chosen = random.Random(seed).sample(questions, windows)
     values: Values = defaultdict(list)
+    for _, near in NEARNESS:
+        values[_name_nearness(near)] = []  # in this order in the table
     for number, question in enumerate(chosen, start=1):
         hits = [hit.passage for hit in retriever.search(question.text, WINDOW)]
         if question.doc_id not in [p.doc_id for p in hits]:
@@ -80,11 +82,15 @@ def _add_window(values: Values, trace: RankingTrace, question: Question, title: 
             continue
         level = nearness[hit.passage.doc_id]
         near = next(name for least, name in NEARNESS if level >= least)
-        values[f"nearness {near}: of the question's article"].append(hit.passage.title == title)
+        values[_name_nearness(near)].append(hit.passage.title == title)
         if answer not in text.lower():
             values['verdict "answers" on a passage without the answer'].append(verdict == "answers")
     values["rankings stage 2 changed"].append(trace.stage2_changes > 0)
     values["defects in a ranking"].append(len(trace.defects))
+
+
+def _name_nearness(near: str) -> str:
+    return f"nearness {near}: of the question's article"
 
 
 def measure_qed(student: Student, count: int, seed: int) -> Values:

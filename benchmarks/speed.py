@@ -40,9 +40,10 @@ from reranker.student.student import load_student
 from reranker.types import Passage, Query, RankSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 DTYPE = choose_dtype("cpu")
-"""What the student computes in on this machine, and the alternative too."""
-DTYPE_NAME = "fp32" if DTYPE == torch.float32 else "bf16"
+"""What the student's 4-bit layers compute in on this machine."""
+DTYPE_NAME = next(name for name, dtype in DTYPES.items() if dtype == DTYPE)
 CORPUS = "everyday-science"
 QUERIES = (
     "why does my cell phone lose signal in a lift",
@@ -85,13 +86,20 @@ def measure_stage1(runs: int) -> list[str]:
         scorer.score(QUERIES[0], passages)
 
     plain = _PlainLoop(weights, profile)
-    sentence = SentenceTransformer(weights, device="cpu", model_kwargs={"dtype": DTYPE})
-    sentence.max_seq_length = profile.max_passage_tokens
     texts = [f"{p.title} {p.text}" for p in passages]
 
-    def theirs() -> None:
-        query = sentence.encode([QUERIES[0]], convert_to_tensor=True)
-        sentence.similarity(query, sentence.encode(texts, convert_to_tensor=True))
+    def against_sentences(name: str, dtype: torch.dtype) -> str:
+        sentence = SentenceTransformer(weights, device="cpu", model_kwargs={"dtype": dtype})
+        sentence.max_seq_length = profile.max_passage_tokens
+
+        def theirs() -> None:
+            query = sentence.encode([QUERIES[0]], convert_to_tensor=True)
+            sentence.similarity(query, sentence.encode(texts, convert_to_tensor=True))
+
+        return (
+            f"stage 1, 100 passages, against SentenceTransformer.encode in {name}: "
+            f"{compare(ours, theirs, runs)}"
+        )
 
     tokens = sum(score.passage_tokens for score in scorer.score(QUERIES[0], passages))
     parameters = sum(p.numel() for p in plain.model.encoder.parameters())
@@ -101,8 +109,7 @@ def measure_stage1(runs: int) -> list[str]:
     return [
         f"stage 1, 100 passages, against the same weights in fp32, one by one, padded to "
         f"{profile.max_passage_tokens} tokens: {compare(ours, lambda: plain.score(passages), 3)}",
-        f"stage 1, 100 passages, against SentenceTransformer.encode in {DTYPE_NAME}: "
-        f"{compare(ours, theirs, runs)}",
+        *(against_sentences(name, dtype) for name, dtype in DTYPES.items()),
         f"bound: {DTYPE_NAME} matrix products run at {peak / 1e9:.0f} GFLOP/s here; stage 1 needs "
         f"{work / 1e9:.0f} GFLOP for {tokens} tokens and reaches {work / seconds / 1e9:.0f} "
         f"GFLOP/s, {work / seconds / peak:.0%} of it",

@@ -49,7 +49,9 @@ def test_4_bit_layers_compute_in_what_the_cpu_can_multiply(
     layers = [m for model in student.models() for m in model.modules() if isinstance(m, Linear4bit)]
     assert len(layers) >= 12
     assert {layer.compute_dtype for layer in layers} == {dtype}
-    assert {p.dtype for m in student.models() for p in m.parameters()} == {dtype, torch.uint8}
+    # What is read and given stays bf16, and what is not quantised is held in it.
+    for model in student.models():
+        assert model.get_input_embeddings().weight.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("amx, attention", [(True, "sdpa"), (False, "eager")])

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from reranker.corpora import list_hits, load_corpus, load_qrels, load_queries
 from reranker.errors import CancelledError, InputError
 from reranker.explain.parity import compare_precisions, measure_parity
 from reranker.request import RankRequest
 from reranker.retrieval import build_retriever
-from reranker.student.hardware import choose_dtype
 from reranker.student.student import Student, load_student
 from reranker.types import Passage, Quantization, Query, RankSettings
 from tests.test_benefit import QRELS, TRACES
@@ -58,10 +56,7 @@ def test_a_tiny_student_is_measured_at_two_precisions(digest_student: Path) -> N
     assert drifts.pop("fp32") == 0.0 < min(drifts.values()) <= max(drifts.values()) < 3.0
     assert drifts["nf4"] != drifts["fp4"]
     sizes = {row.quantization: row.memory_bytes for row in found.rows}
-    assert sizes["int8"] < sizes["bf16"] < sizes["fp32"]
-    # What is not quantised is as wide as what is computed in.
-    wider: Quantization = "int8" if choose_dtype("cpu") == torch.bfloat16 else "fp32"
-    assert sizes["fp4"] == sizes["nf4"] < sizes[wider]
+    assert sizes["fp4"] == sizes["nf4"] < sizes["int8"] < sizes["bf16"] < sizes["fp32"]
     with pytest.raises(CancelledError):
         measure_parity(load, requests, qrels, ["fp32"], settings=settings, cancelled=lambda: True)
     with pytest.raises(InputError, match="queries and precisions"):
@@ -85,11 +80,9 @@ def test_the_bundled_student_loses_nothing_in_four_bits() -> None:
         kept.append(load_student("mini", quantization))
         return kept[-1]
 
-    wide: Quantization = "bf16" if choose_dtype("cpu") == torch.bfloat16 else "fp32"
-    precisions: list[Quantization] = list(dict.fromkeys(["bf16", "nf4", wide]))
     found = measure_parity(
-        load, requests, qrels, precisions, settings=RankSettings(depth=20, stages="1")
+        load, requests, qrels, ["bf16", "nf4"], settings=RankSettings(depth=20, stages="1")
     )
     delta = found.find("nf4").delta
     assert abs(delta.estimate) <= GATE_POINTS, delta
-    assert found.find("nf4").memory_bytes < found.find(wide).memory_bytes
+    assert found.find("nf4").memory_bytes < found.find("bf16").memory_bytes

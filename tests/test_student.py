@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from reranker.errors import InputError, QuantizationError, StudentError
-from reranker.student.hardware import choose_dtype
 from reranker.student.load import load_base
 from reranker.student.quantize import check_quantization, keep_unpacked, make_layer
 from reranker.student.student import STAGE1, STAGE2, Student, load_student
@@ -63,8 +62,7 @@ def test_quantising_takes_the_layers_and_not_the_heads(
             assert getattr(weight, "quant_type", "int8") == quantization
             assert weight.dtype == (torch.int8 if quantization == "int8" else torch.uint8)
         base = model.get_base_model() if isinstance(model, PeftModel) else model
-        plain = torch.bfloat16 if quantization == "int8" else choose_dtype("cpu")
-        assert base.get_input_embeddings().weight.dtype == plain
+        assert base.get_input_embeddings().weight.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(
@@ -97,10 +95,8 @@ def test_memory_is_what_is_stored(shared_student: Path) -> None:
     assert sizes["fp32"] == pytest.approx(4 * (numbers + adapters), rel=0.01)
     assert sizes["bf16"] == pytest.approx(2 * (numbers + adapters), rel=0.01)
     layers = sum(t.numel() for n, t in base.items() if n.endswith("proj.weight"))
-    wide = choose_dtype("cpu").itemsize  # of what stays unquantised
-    saved = layers * (wide - 0.5 - 4 / 64)  # 4 bits a weight, an fp32 scale for every 64
-    plain = wide * (numbers + adapters)
-    assert sizes["fp4"] == sizes["nf4"] == pytest.approx(plain - saved, rel=0.01)
+    saved = layers * (2 - 0.5 - 4 / 64)  # 4 bits a weight, an fp32 scale for every 64
+    assert sizes["fp4"] == sizes["nf4"] == pytest.approx(sizes["bf16"] - saved, rel=0.01)
     rows = sum(t.shape[0] for n, t in base.items() if n.endswith("proj.weight"))
     # A byte a weight, an fp32 scale for every row.
     assert sizes["int8"] == pytest.approx(sizes["bf16"] - layers + 4 * rows, rel=0.01)

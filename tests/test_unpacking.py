@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from reranker.student import quantize
-from reranker.student.quantize import keep_unpacked, make_layer, unpack_once
+from reranker.student.quantize import compute_in, keep_unpacked, make_layer, unpack_once
 
 
-def make_model(dtype: torch.dtype = torch.bfloat16) -> torch.nn.Sequential:
+def make_model() -> torch.nn.Sequential:
     torch.manual_seed(0)
-    bias = torch.nn.Parameter(torch.randn(64, dtype=dtype), requires_grad=False)
-    weights = torch.randn(2, 64, 64, dtype=dtype)
+    bias = torch.nn.Parameter(torch.randn(64, dtype=torch.bfloat16), requires_grad=False)
+    weights = torch.randn(2, 64, 64, dtype=torch.bfloat16)
     layers = [make_layer(w, b, "nf4") for w, b in zip(weights, (bias, None), strict=True)]
     model = torch.nn.Sequential(*layers).eval()
     keep_unpacked(model)
@@ -25,7 +25,8 @@ def count_unpacked(model: torch.nn.Module) -> int:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_unpacked_weights_compute_the_same_and_are_packed_again(dtype: torch.dtype) -> None:
-    model, inputs = make_model(dtype), torch.randn(5, 64, dtype=dtype)
+    model, inputs = make_model(), torch.randn(5, 64, dtype=torch.bfloat16)
+    compute_in(model, dtype)
     with torch.inference_mode():
         wanted = model(inputs)
         with unpack_once(model):
@@ -33,6 +34,20 @@ def test_unpacked_weights_compute_the_same_and_are_packed_again(dtype: torch.dty
             assert torch.equal(model(inputs), wanted)
         assert count_unpacked(model) == 0
         assert torch.equal(model(inputs), wanted)
+
+
+def test_layers_compute_in_what_they_are_told_and_give_what_they_read() -> None:
+    inputs = torch.randn(5, 64, dtype=torch.bfloat16)
+    found = {}
+    for dtype in (torch.bfloat16, torch.float32):
+        model = make_model()
+        compute_in(model, dtype)
+        with torch.inference_mode():
+            found[dtype] = model(inputs)
+        assert {layer.compute_dtype for layer in model} == {dtype}
+        assert found[dtype].dtype == torch.bfloat16
+    narrow, wide = (value.float() for value in found.values())
+    assert 0 < (narrow - wide).abs().max() < 0.02 * wide.abs().max()
 
 
 def test_a_gradient_taken_inside_is_that_of_the_packed_layers() -> None:

@@ -42,9 +42,9 @@ from reranker.student.locate import (
     is_cached_only,
 )
 from reranker.student.quantize import (
-    FOUR_BITS,
     NAMES,
     check_quantization,
+    compute_in,
     configure_quantization,
     keep_unpacked,
     quantize_layers,
@@ -73,17 +73,18 @@ def load_base(
     quantization: Quantization,
     device: str,
     head_follows: bool = False,
+    dtype: torch.dtype | None = None,
     **options: Any,
 ) -> PreTrainedModel:
     """The base model in evaluation mode. kind: "encoder", "causal", "sequence"
     or "seq2seq".
 
-    head_follows: the base may lack its classification head because an adapter brings it.
+    head_follows: the base may lack its classification head because an adapter brings it. dtype:
+    of what is not quantised; bf16 unless given, and fp32 in "fp32".
     Raises QuantizationError when 4 or 8 bits do not work here (nothing is changed silently) and
     StudentError when the weights cannot be read or are not whole.
     """
-    plain = torch.float32 if quantization == "fp32" else torch.bfloat16
-    dtype = choose_dtype(device) if quantization in FOUR_BITS else plain
+    dtype = dtype or (torch.float32 if quantization == "fp32" else torch.bfloat16)
     check_quantization(quantization, device)
     if config := configure_quantization(quantization, dtype):
         options["quantization_config"] = config
@@ -117,6 +118,7 @@ def load_base(
     # The repacked layout is made for decoding row by row; for the batches stage 1 scores,
     # unpacking a layer once a batch is faster.
     keep_unpacked(model, only_odd_sizes=kind == "causal")
+    compute_in(model, choose_dtype(device))
     return model.eval()
 
 
@@ -214,9 +216,8 @@ def merge_adapter(
     merged = model.merge_and_unload() if isinstance(model, PeftModel) else model
     if quantization in NAMES:
         check_quantization(quantization, str(merged.device))
-        if quantization in FOUR_BITS:
-            merged = merged.to(choose_dtype(merged.device.type))
         quantize_layers(merged, quantization)
+        compute_in(merged, choose_dtype(merged.device.type))
     return merged.eval()
 
 

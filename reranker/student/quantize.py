@@ -11,8 +11,9 @@ leaves columns with outliers in 16 bits (LLM.int8(), arXiv 2208.07339).
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 
 import torch
 from bitsandbytes.functional import dequantize_4bit
@@ -24,7 +25,6 @@ from reranker.types import Quantization
 
 NAMES: dict[Quantization, str] = {"nf4": "4-bit NF4", "fp4": "4-bit FP4", "int8": "8-bit int8"}
 """The quantisations that need bitsandbytes; the others are plain tensors."""
-FOUR_BITS: tuple[Quantization, ...] = ("nf4", "fp4")
 
 # Heads stay unquantised: a fresh sequence-classification head in 4 bits has no quantisation
 # state and fails in the forward pass.
@@ -144,38 +144,55 @@ def keep_unpacked(model: torch.nn.Module, *, only_odd_sizes: bool = False) -> No
                 module.support_avx512bf16_for_cpu = False
 
 
+def compute_in(model: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Makes 4-bit layers compute in `dtype`, whatever they read and give. bitsandbytes takes the
+    dtype of the first input instead, unless it believes it has done so."""
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.compute_dtype, module.compute_type_is_set = dtype, True
+
+
 @contextmanager
 def unpack_once(model: torch.nn.Module) -> Iterator[None]:
     """Inside, the 4-bit layers of a small model on the CPU compute from weights unpacked on the way
     in, to the same results, instead of unpacking them for every batch. Outside they are packed."""
     layers = [m for m in model.modules() if isinstance(m, Linear4bit) and _is_packed(m)]
     size = sum(
-        layer.weight.quant_state.dtype.itemsize * layer.in_features * layer.out_features
-        for layer in layers
+        layer.compute_dtype.itemsize * layer.in_features * layer.out_features for layer in layers
     )
     if size > _UNPACKED_BYTES:
         layers = []
     try:
         with torch.no_grad():  # unlike inference tensors, these may take part in a gradient
             for layer in layers:
-                weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
-                layer.__dict__["forward"] = functools.partial(
-                    torch.nn.functional.linear, weight=weight, bias=layer.bias
-                )
+                layer.__dict__["forward"] = _unpack(layer)
         yield
     finally:
         for layer in layers:
             layer.__dict__.pop("forward", None)
 
 
+def _unpack(layer: Linear4bit) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What the layer computes, from weights unpacked now."""
+    dtype = layer.compute_dtype
+    state = copy(layer.weight.quant_state)
+    state.dtype = dtype  # as the layer does: not by way of the dtype the weights came in
+    weight = dequantize_4bit(layer.weight.data, state)
+    bias = None if layer.bias is None else layer.bias.to(dtype)
+
+    def forward(inputs: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(inputs.to(dtype), weight, bias).to(inputs.dtype)
+
+    return forward
+
+
 def _is_packed(layer: Linear4bit) -> bool:
-    """Whether a layer on the CPU holds weights of the dtype it computes in, in 4 bits and in the
-    layout they came in."""
+    """Whether a layer holds bf16 weights in 4 bits on the CPU, in the layout they came in."""
     state = layer.weight.quant_state
     return (
         layer.weight.device.type == "cpu"
         and state is not None
-        and state.dtype == layer.compute_dtype
+        and state.dtype == torch.bfloat16
         and not layer.support_avx512bf16_for_cpu
     )
 

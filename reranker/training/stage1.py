@@ -197,12 +197,14 @@ def train(options: argparse.Namespace) -> None:
     device = choose_device()
     rounded = options.quantization == ROUNDED
     stored: Quantization = "bf16" if rounded else options.quantization
-    base = load_base(weights, kind="encoder", quantization=stored, device=device, **NO_DROPOUT)
+    dtype = None if options.quantization == "fp32" else choose_dtype(device)
+    base = load_base(
+        weights, kind="encoder", quantization=stored, device=device, dtype=dtype, **NO_DROPOUT
+    )
     keep_unpacked(base)
-    if rounded:
-        base = base.to(choose_dtype(device))
-    teacher = load_base(weights, kind="encoder", quantization="bf16", device=device)
-    teacher = teacher.to(choose_dtype(device))
+    teacher = load_base(
+        weights, kind="encoder", quantization="bf16", device=device, dtype=choose_dtype(device)
+    )
     adapter = LoraConfig(
         r=options.rank,
         lora_alpha=2 * options.rank,

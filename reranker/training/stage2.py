@@ -25,7 +25,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from reranker.prompts.digest import VERDICT_MARKERS
-from reranker.student.hardware import choose_device
+from reranker.student.hardware import choose_device, choose_dtype
 from reranker.student.load import load_base, load_tokenizer
 from reranker.student.quantize import keep_unpacked
 from reranker.training.packing import (
@@ -70,8 +70,13 @@ def train(options: argparse.Namespace) -> None:
     if not rows_folder.is_dir():
         examples = read_examples(tokenizer, options.examples, options.seed)
         save_rows(list(pack_rows(examples, ROW_TOKENS, tokenizer.pad_token_id)), rows_folder)
+    device = choose_device()
     base = load_base(
-        str(options.base), kind="causal", quantization=options.quantization, device=choose_device()
+        str(options.base),
+        kind="causal",
+        quantization=options.quantization,
+        device=device,
+        dtype=choose_dtype(device),
     )
     keep_unpacked(base)
     if options.init:
