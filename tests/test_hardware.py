@@ -54,11 +54,21 @@ def test_4_bit_layers_compute_in_what_the_cpu_can_multiply(
         assert model.get_input_embeddings().weight.dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("amx, attention", [(True, "sdpa"), (False, "eager")])
+@pytest.mark.parametrize(
+    ("capabilities", "attention"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, "sdpa"),
+        ({"amx_bf16": False, "avx512_bf16": True}, "eager"),
+        ({"amx_bf16": False, "avx512_bf16": False}, "sdpa"),
+    ],
+)
 def test_the_attention_of_an_encoder_follows_the_cpu(
-    amx: bool, attention: str, digest_student: Path, monkeypatch: pytest.MonkeyPatch
+    capabilities: dict[str, bool],
+    attention: str,
+    digest_student: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     model = load_base(
         str(digest_student / "base"), kind="encoder", quantization="bf16", device="cpu"
     )
