@@ -20,6 +20,7 @@ from reranker.config import load_profile
 from reranker.parsing import parse_ranking
 from reranker.prompts.digest import END, MARKERS, SENTENCES, VERDICT_MARKERS
 from reranker.stage1.biencoder import BiEncoderScorer
+from reranker.student.hardware import choose_dtype
 from reranker.student.load import load_base, load_tokenizer
 from reranker.student.locate import resolve_weights
 from reranker.student.student import Student, load_student
@@ -275,6 +276,7 @@ def test_what_is_trained_through_rounding_is_what_is_served(data: Path, tmp_path
     profile = load_profile("mini").stage1
     weights = resolve_weights(profile.base, load_profile("mini").folder)
     base_model = load_base(weights, kind="encoder", quantization="bf16", device="cpu")
+    base_model = base_model.to(choose_dtype("cpu"))
     adapter = LoraConfig(
         r=4, lora_alpha=8, target_modules=stage1.TARGETS, exclude_modules=".*pooler.*"
     )

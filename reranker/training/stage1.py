@@ -197,11 +197,11 @@ def train(options: argparse.Namespace) -> None:
     device = choose_device()
     rounded = options.quantization == ROUNDED
     stored: Quantization = "bf16" if rounded else options.quantization
-    dtype = None if options.quantization == "fp32" else choose_dtype(device)
-    base = load_base(
-        weights, kind="encoder", quantization=stored, device=device, dtype=dtype, **NO_DROPOUT
-    )
+    base = load_base(weights, kind="encoder", quantization=stored, device=device, **NO_DROPOUT)
     keep_unpacked(base)
+    if rounded:
+        # From the bf16 weights that are served: others would be rounded to other four bits.
+        base = base.to(choose_dtype(device))
     teacher = load_base(
         weights, kind="encoder", quantization="bf16", device=device, dtype=choose_dtype(device)
     )
