@@ -165,7 +165,10 @@ def _measure_activations(
     scale = 2 if settings.quantization == "fp32" else 1
     kept = inputs * (LINEAR_INPUT_BYTES * scale + adapted)
     kept += ELEMENT_BYTES * (8 * shape.hidden + 2 * shape.inner)
-    kept += ATTENTION_BYTES * shape.heads * length
+    if not shape.gated:
+        # Language models attend in one kernel, which keeps nothing per pair of tokens; encoders
+        # drop out attention weights, or compute them one after the other, and keep them.
+        kept += ATTENTION_BYTES * shape.heads * length
     tokens = rows * length
     if settings.gradient_checkpointing:
         return tokens * (kept + 4 * shape.hidden * shape.layers)
