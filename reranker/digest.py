@@ -38,6 +38,10 @@ DIGEST_SENTENCES = 2
 _CLOSING = " \"'”’)]"
 REPEAT_OVERLAP = 0.6
 STRENGTH_LEVELS = 9
+# From which nearness, in tenths, a passage is taken to be on the topic: any passage, one of this
+# strength, and one with a word of the query in its title.
+NEAR, STRONG_NEAR, TITLED_NEAR = 5, 4, 3
+STRONG = 6
 
 # The question words that fix the kind of an answer. The first in the query decides ("why do we
 # yawn when tired" asks for a reason); of two at one place ("how many") the one listed first.
@@ -135,8 +139,9 @@ class Digest:
 
     position: 0-based place in the window; rank: 1-based place in the whole list; strength:
     0..9, the logit's place between the window's lowest and highest; nearness: the mean cosine to
-    the two best others, in whole tenths from 0 to 9, or None where it was not measured; repeats:
-    position of a better-placed near-duplicate, or None.
+    the two best others, in whole tenths from 0 to 9, or None where it was not measured; titled:
+    whether its title has a word of the query; repeats: position of a better-placed near-duplicate,
+    or None.
     """
 
     doc_id: str
@@ -144,6 +149,7 @@ class Digest:
     rank: int
     strength: int
     nearness: int | None
+    titled: bool
     asks: AnswerKind
     shows: tuple[AnswerKind, ...]
     covers: tuple[str, ...]
@@ -203,6 +209,7 @@ def digest_window(
                 rank=ranks[position],
                 strength=strengths[position],
                 nearness=level_nearness(score.nearness),
+                titled=names_subject(passage.title, terms),
                 asks=asks,
                 shows=find_answer_kinds(best),
                 covers=tuple(t.surface for t in terms if t.stem in stems[position]),
@@ -250,6 +257,25 @@ def pick_terms(query: str) -> list[Token]:
     for word in heavy or words:
         first.setdefault(word.stem, word)
     return sorted(first.values(), key=lambda word: -len(word.surface))
+
+
+def shows_topic(digest: Digest) -> bool:
+    """Whether a passage may be called related, or a part of the answer, by what is known of it.
+
+    A passage can share the query's words in another sense. Of what is on the topic by this rule at
+    least half is graded 1 and more on DL21 or, on SQuAD dev, of the gold's article; of the rest a
+    third or less (benchmarks.reasons prints it). Where nearness was not measured nothing is known.
+    """
+    near = digest.nearness
+    if near is None or near >= NEAR:
+        return True
+    strong = digest.strength >= STRONG and near >= STRONG_NEAR
+    return strong or (digest.titled and near >= TITLED_NEAR)
+
+
+def names_subject(title: str, terms: Sequence[Token]) -> bool:
+    """Whether a title has one of these words of the query: then it is hardly used by the way."""
+    return not {term.stem for term in terms}.isdisjoint(tokenize(title))
 
 
 def _find_repeats(stems: Sequence[set[str]], ranks: Sequence[int]) -> list[int | None]:

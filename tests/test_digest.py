@@ -205,6 +205,22 @@ def test_strength_is_the_place_between_lowest_and_highest() -> None:
     assert {d.strength for d in digest("q", ["x"] * 30, scores=scores)} <= set(range(10))
 
 
+@pytest.mark.parametrize(
+    ("title", "query", "titled"),
+    [
+        ("Teacher", "Are teachers under stress?", True),
+        ("Super Bowl 50", "what was shown during the super bowl", True),
+        ("Sound", "why do my ears pop in an aeroplane", False),
+        ("Name of the Rose", "what is the name of the winter festival", False),
+        ("", "tides", False),
+    ],
+)
+def test_a_title_names_the_subject_by_a_content_word(title: str, query: str, titled: bool) -> None:
+    passages = [Passage(doc_id="a", text="It rises.", title=title)]
+    scores = [PassageScore(doc_id="a", score=1.0, passage_tokens=1)]
+    assert digest_window(query, passages, scores, [1])[0].titled == titled
+
+
 def test_nearness_is_the_mean_to_the_two_best_in_whole_tenths() -> None:
     found = digest(
         "q", ["x"] * 6, nearness=[(0.2, 0.39), (0.45, 0.36), (1.0,), (-0.2,), (0.19, 0.0), ()]

@@ -23,7 +23,7 @@ from reranker.prompts.digest import (
     parse_note,
     show_reason,
 )
-from reranker.training.phrasing import NEAR, join_terms, write_reason
+from reranker.training.phrasing import FAR, join_terms, write_reason
 from reranker.types import VERDICTS, SentenceScore, Verdict
 
 WORDS = ("moon", "sea", "pull", "orbit", "water")
@@ -47,6 +47,7 @@ def make_digest(covered: int, lacking: int, position: int = 0, **changes: object
         rank=position + 1,
         strength=5,
         nearness=None,
+        titled=False,
         asks="any",
         shows=(),
         covers=WORDS[:covered],
@@ -67,7 +68,7 @@ def write_all() -> Iterator[tuple[Digest, Verdict, tuple[AnswerKind, ...], str]]
     cues: tuple[Cue, ...] = ("none", "negated", "past belief", "instruction")
     for style, verdict, covered, lacking in product(range(STYLES), VERDICTS, range(6), range(3)):
         for asks, shown, cue, repeats in product(KINDS, (False, True), cues, (None, 3)):
-            nearness = NEAR if repeats is None else None
+            nearness = FAR - 1 if repeats is None else None
             digest = make_digest(
                 covered, lacking, style, asks=asks, cue=cue, repeats=repeats, nearness=nearness
             )
@@ -214,14 +215,15 @@ def test_nothing_is_said_of_the_sense_of_words() -> None:
     assert not [reason for reason in READ if re.search(r"sense|accident|in passing", reason)]
 
 
-@pytest.mark.parametrize("nearness", [None, 0, NEAR - 1, NEAR, 9])
-def test_only_of_what_is_near_the_best_a_topic_is_claimed(nearness: int | None) -> None:
+@pytest.mark.parametrize("nearness", [None, 0, FAR - 1, FAR, 9])
+def test_only_of_what_is_far_from_the_best_another_subject_is_claimed(nearness: int | None) -> None:
     for covered, lacking, style in product(range(4), range(3), range(STYLES)):
         digest = make_digest(covered, lacking, style, nearness=nearness)
-        reason = show_reason(write_reason(digest, digest, "related", ()), digest)
+        reason = show_reason(write_reason(digest, digest, "off_topic", ()), digest)
         doubts = r"may be another|perhaps|may be about|possibly|unclear|may differ|loose at best"
-        near = nearness is not None and nearness >= NEAR
-        assert bool(re.search(doubts, reason)) != near, reason
+        far = nearness is not None and nearness < FAR
+        assert bool(re.search(doubts, reason)) != far, reason
+        assert not re.search(doubts, write_reason(digest, digest, "related", ())), reason
 
 
 def test_the_whole_list_is_named_where_only_it_is_shared() -> None:

@@ -30,6 +30,7 @@ from reranker.prompts.digest import (
     clip,
     neutralize,
     note_grammar,
+    open_verdicts,
     parse_note,
     ranking_grammar,
     show_delta,
@@ -46,6 +47,7 @@ DIGEST = Digest(
     rank=3,
     strength=7,
     nearness=4,
+    titled=False,
     asks="reason",
     shows=("number",),
     covers=("moon", "sea"),
@@ -218,6 +220,35 @@ def test_the_grammar_of_a_note_offers_only_what_the_digest_has() -> None:
     assert not {*NAME_CLAUSES, " person"} & set(who.barred)
     single = note_grammar(replace(DIGEST, sentences=DIGEST.sentences[:1]), window_size=5)
     assert single[0] == Choice(options=(FIRST,))
+
+
+@pytest.mark.parametrize(
+    ("nearness", "titled", "strength", "lacks", "closed"),
+    [
+        (5, False, 0, ("tides",), ""),
+        (4, False, 5, ("tides",), "partial related"),
+        (4, False, 6, ("tides",), ""),
+        (4, True, 0, ("tides",), ""),
+        (3, False, 9, ("tides",), "partial related"),
+        (3, True, 0, ("tides",), ""),
+        (2, True, 8, (), "partial related"),
+        (0, False, 9, (), "off_topic"),
+        (9, False, 9, (), "off_topic"),
+        (None, False, 0, ("tides",), ""),
+    ],
+)
+def test_a_verdict_is_open_where_the_digest_can_show_it(
+    nearness: int | None, titled: bool, strength: int, lacks: tuple[str, ...], closed: str
+) -> None:
+    digest = replace(DIGEST, nearness=nearness, titled=titled, strength=strength, lacks=lacks)
+    assert open_verdicts(digest) == tuple(v for v in VERDICTS if v not in closed.split())
+    _, verdict, _ = note_grammar(digest, window_size=5)
+    assert isinstance(verdict, Choice)
+    assert verdict.options == tuple(VERDICT_MARKERS[v] for v in open_verdicts(digest))
+
+
+def test_nothing_asked_closes_no_verdict() -> None:
+    assert open_verdicts(replace(DIGEST, strength=9, covers=(), lacks=())) == VERDICTS
 
 
 def test_the_grammar_of_a_ranking_is_a_permutation() -> None:

@@ -24,7 +24,7 @@ from reranker.types import VERDICTS
 def make_digest(position: int, **fields: object) -> Digest:
     given: dict[str, object] = {
         "doc_id": f"d{position}", "position": position, "rank": position + 1, "strength": 5,
-        "nearness": None, "asks": "date", "shows": (), "covers": ("tide",),
+        "nearness": None, "titled": False, "asks": "date", "shows": (), "covers": ("tide",),
         "lacks": ("moon", "sun"), "cue": "none", "repeats": None, "sentences": (),
     }  # fmt: skip
     return Digest(**(given | fields))  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,6 +121,29 @@ def test_examples_are_what_the_reader_asks_and_parses(examples: Path) -> None:
     for record in rankings:
         size = record["answer"].count("[")
         assert parse_ranking(record["answer"], size).defects == ()
+
+
+def test_no_example_gives_a_verdict_that_decoding_closes(examples: Path) -> None:
+    """Far from the best nothing is related, and the strongest that has all words is not off
+    topic."""
+    seen = set()
+    for record in map(json.loads, examples.read_text().splitlines()):
+        found = re.search(
+            r"<\|passage\|>\[\d+\] \d+ (?P<strength>\d).*<\|covers\|>(?P<covers>.*)"
+            r"<\|lacks\|>(?P<lacks>.*)<\|repeats\|>.*<\|asks\|> \w+ (?P<near>\w+) \d<\|note",
+            record["prompt"],
+        )
+        if record["kind"] != "note" or found is None:
+            continue
+        whole = "<|c1|>" in found["covers"] and found["lacks"] == " none"
+        verdict = next(v for v, m in VERDICT_MARKERS.items() if m in record["answer"])
+        if found["strength"] == "9" and whole:
+            seen.add("strongest")
+            assert verdict != "off_topic"
+        elif found["near"] in "012":
+            seen.add("far")
+            assert verdict in ("answers", "off_topic")
+    assert seen == {"strongest", "far"}
 
 
 def test_the_same_seed_writes_the_same_examples(data: Path, examples: Path, tmp_path: Path) -> None:

@@ -88,31 +88,6 @@ _RELATED_BARE = (
     "A neighbouring subject, none of the words asked about.",
     "It is related at best: no word of the query occurs.",
 )
-# The same where the passage is not NEAR the best ones: only words are known to be shared.
-_APART_LACKS = (
-    "It has {c} and not {l}; its subject may be another.",
-    "It uses {c}, perhaps on another subject, and leaves out {l}.",
-    "It shares {c} with the query but not {l}, and may be about something else.",
-    "Of the query it takes up {c} and not {l}, possibly on a different subject.",
-    "It mentions {c} without {l}; how close its subject is stays unclear.",
-    "{c} {are} found here and {l} is not; the topic may differ.",
-)
-_APART_FULL = (
-    "It has {c}, yet its subject may be another.",
-    "It uses {c}, perhaps on another subject.",
-    "It shares {c} with the query and may be about something else.",
-    "It takes up {c}, possibly on a different subject.",
-    "It mentions {c}; how close its subject is stays unclear.",
-    "{c} {are} {all}found here; the topic may differ.",
-)
-_APART_BARE = (
-    "It has no word of the query, and its subject may be another.",
-    "None of the query's words occur, so the link is loose at best.",
-    "It shares no word with the query and may be about something else.",
-    "It takes up nothing the query names, possibly on a different subject.",
-    "No word of the query is here; how close its subject is stays unclear.",
-    "Nothing the query names is found here; the topic may differ.",
-)
 _OFF_LACKS = (
     "It only shares {c} with the query; {l} is nowhere in it.",
     "Another subject that happens to mention {c}.",
@@ -136,6 +111,31 @@ _OFF_BARE = (
     "It neither names nor touches what is asked.",
     "No link to the query is to be found.",
     "It is about something else entirely.",
+)
+# The same where the passage is not FAR from the best ones: it may be on the topic after all.
+_APART_LACKS = (
+    "It has {c} and not {l}; its subject may be another.",
+    "It uses {c}, perhaps on another subject, and leaves out {l}.",
+    "It shares {c} with the query but not {l}, and may be about something else.",
+    "Of the query it takes up {c} and not {l}, possibly on a different subject.",
+    "It mentions {c} without {l}; how close its subject is stays unclear.",
+    "{c} {are} found here and {l} is not; the topic may differ.",
+)
+_APART_FULL = (
+    "It has {c}, yet its subject may be another.",
+    "It uses {c}, perhaps on another subject.",
+    "It shares {c} with the query and may be about something else.",
+    "It takes up {c}, possibly on a different subject.",
+    "It mentions {c}; how close its subject is stays unclear.",
+    "{c} {are} {all}found here; the topic may differ.",
+)
+_APART_BARE = (
+    "It has no word of the query, and its subject may be another.",
+    "None of the query's words occur, so the link is loose at best.",
+    "It shares no word with the query and may be about something else.",
+    "It takes up nothing the query names, possibly on a different subject.",
+    "No word of the query is here; how close its subject is stays unclear.",
+    "Nothing the query names is found here; the topic may differ.",
 )
 _NO_KIND = (
     "The quoted sentence gives no {k}.",
@@ -210,9 +210,9 @@ _BY_VERDICT: dict[Verdict, tuple[Sequence[str], Sequence[str], Sequence[str]]] =
     "off_topic": (_OFF_FULL, _OFF_LACKS, _OFF_BARE),
 }
 _APART = (_APART_FULL, _APART_LACKS, _APART_BARE)
-NEAR = 6
-"""Nearness, in tenths, from which a reason may say that a passage is on the topic. What is less
-near may share no more than words: how often, benchmarks.reasons prints."""
+FAR = 3
+"""Nearness, in tenths, below which a reason may say that a passage is about something else. What
+is nearer may be on the topic, however it is judged: how often, benchmarks.reasons prints."""
 
 
 def write_reason(
@@ -242,7 +242,7 @@ def write_reason(
 
 
 def _write_main(digest: Digest, verdict: Verdict, kinds: Sequence[AnswerKind], style: int) -> str:
-    apart = verdict == "related" and (digest.nearness is None or digest.nearness < NEAR)
+    apart = verdict == "off_topic" and (digest.nearness is None or digest.nearness >= FAR)
     full, part, bare = _APART if apart else _BY_VERDICT[verdict]
     bank = bare if not digest.covers else part if digest.lacks else full
     count = len(digest.covers)

@@ -26,6 +26,7 @@ from reranker.prompts.digest import (
     END,
     SENTENCES,
     VERDICT_MARKERS,
+    open_verdicts,
     write_note_prompt,
     write_ranking_prompt,
 )
@@ -51,7 +52,11 @@ def write_examples(window: LabelledWindow, random_: random.Random) -> Iterator[d
     """The notes of a window and its ranking, as prompt and answer."""
     digests = digest_window(window.query, window.passages, window.scores, window.ranks)
     lead = min(digests, key=lambda digest: digest.rank)
-    for digest, passage, verdict in zip(digests, window.passages, window.verdicts, strict=True):
+    verdicts: list[Verdict] = [
+        _open(verdict, open_verdicts(digest))
+        for digest, verdict in zip(digests, window.verdicts, strict=True)
+    ]
+    for digest, passage, verdict in zip(digests, window.passages, verdicts, strict=True):
         if not digest.sentences or random_.random() > KEPT[verdict]:
             continue
         place = _choose_sentence(window, digest)
@@ -63,17 +68,24 @@ def write_examples(window: LabelledWindow, random_: random.Random) -> Iterator[d
             "prompt": write_note_prompt(window.query, digest, lead, passage),
             "answer": f"{SENTENCES[place]}{VERDICT_MARKERS[verdict]}{reason}{END}",
         }
-    yield _write_ranking(window, digests, random_)
+    yield _write_ranking(window.query, digests, verdicts, random_)
+
+
+def _open(verdict: Verdict, among: Sequence[Verdict]) -> Verdict:
+    """The verdict itself where it may be given, else the one beside it: no topic, or only that."""
+    if verdict in among:
+        return verdict
+    return "related" if verdict == "off_topic" else "off_topic"
 
 
 def _write_ranking(
-    window: LabelledWindow, digests: Sequence[Digest], random_: random.Random
+    query: str, digests: Sequence[Digest], verdicts: Sequence[Verdict], random_: random.Random
 ) -> dict[str, str]:
-    """The window's ranking by the rule of rankings.py; the verdicts are sometimes absent, as in
+    """A window's ranking by the rule of rankings.py; the verdicts are sometimes absent, as in
     rank-first mode."""
     unread = random_.random() < UNREAD
-    shown = [None] * len(digests) if unread else list(window.verdicts)
-    return order_prompt(write_ranking_prompt(window.query, digests, shown))
+    shown = [None] * len(digests) if unread else list(verdicts)
+    return order_prompt(write_ranking_prompt(query, digests, shown))
 
 
 def _choose_sentence(window: LabelledWindow, digest: Digest) -> int:
