@@ -217,6 +217,8 @@ def main() -> None:
         "|---|---|---|",
     ]
     for name, found in values.items():
+        if not found:
+            continue  # a group nothing fell into
         mean = bootstrap_mean({str(place): float(value) for place, value in enumerate(found)})
         lines.append(
             f"| {name} | {mean.estimate:.3f} [{mean.low:.3f}, {mean.high:.3f}] | {len(found)} |"
