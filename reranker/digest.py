@@ -262,10 +262,10 @@ def pick_terms(query: str) -> list[Token]:
 def shows_topic(digest: Digest) -> bool:
     """Whether a passage may be called related, or a part of the answer, by what is known of it.
 
-    A passage can share the query's words in another sense. Of what is on the topic by this rule four
-    fifths are of the gold's article on SQuAD dev, and graded 1 and more on DL21; of the rest 0.64
-    and 0.37 at a nearness of 0.4, 0.37 and 0.17 at 0.3, and hardly any below (benchmarks.reasons).
-    Where nearness was not measured nothing is known.
+    A passage can share the query's words in another sense. Of what is on the topic by this rule
+    four fifths are of the gold's article on SQuAD dev, and graded 1 and more on DL21; of the rest
+    0.64 and 0.37 at a nearness of 0.4, 0.37 and 0.17 at 0.3, and hardly any below
+    (benchmarks.reasons). Where nearness was not measured nothing is known.
     """
     near = digest.nearness
     if near is None or near >= NEAR:
