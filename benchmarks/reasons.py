@@ -26,7 +26,7 @@ from benchmarks.quality import DATA, DEPTH, STAGE2_DEPTH, load_collection
 from reranker.config import DEFAULT_STUDENT
 from reranker.corpora import list_hits
 from reranker.corpora.corpus import make_corpus
-from reranker.digest import NEAR, STRONG, STRONG_NEAR, TITLED_NEAR, Digest, digest_window
+from reranker.digest import Digest, digest_window
 from reranker.evaluation.statistics import bootstrap_mean
 from reranker.pipeline import rank
 from reranker.request import RankRequest
@@ -34,6 +34,7 @@ from reranker.retrieval import build_retriever
 from reranker.student.student import Student, load_student
 from reranker.training.sources import Question, read_squad
 from reranker.types import Passage, Query, RankingTrace, RankSettings
+from reranker.verdicts import NEAR, STRONG, STRONG_NEAR, TITLED_NEAR
 
 WINDOW = 10
 # What `shows_topic` tells apart by nearness to the best passages, the title and the strength.

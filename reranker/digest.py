@@ -38,10 +38,6 @@ DIGEST_SENTENCES = 2
 _CLOSING = " \"'”’)]"
 REPEAT_OVERLAP = 0.6
 STRENGTH_LEVELS = 9
-# From which nearness, in tenths, a passage is taken to be on the topic: any passage, one of this
-# strength, and one with a word of the query in its title.
-NEAR, STRONG_NEAR, TITLED_NEAR = 5, 4, 3
-STRONG = 6
 
 # The question words that fix the kind of an answer. The first in the query decides ("why do we
 # yawn when tired" asks for a reason); of two at one place ("how many") the one listed first.
@@ -257,21 +253,6 @@ def pick_terms(query: str) -> list[Token]:
     for word in heavy or words:
         first.setdefault(word.stem, word)
     return sorted(first.values(), key=lambda word: -len(word.surface))
-
-
-def shows_topic(digest: Digest) -> bool:
-    """Whether a passage may be called related, or a part of the answer, by what is known of it.
-
-    A passage can share the query's words in another sense. Of what is on the topic by this rule
-    four fifths are of the gold's article on SQuAD dev, and graded 1 and more on DL21; of the rest
-    0.64 and 0.37 at a nearness of 0.4, 0.37 and 0.17 at 0.3, and hardly any below
-    (benchmarks.reasons). Where nearness was not measured nothing is known.
-    """
-    near = digest.nearness
-    if near is None or near >= NEAR:
-        return True
-    strong = digest.strength >= STRONG and near >= STRONG_NEAR
-    return strong or (digest.titled and near >= TITLED_NEAR)
 
 
 def names_subject(title: str, terms: Sequence[Token]) -> bool:

@@ -44,6 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "textfile",
         "trace",
         "trec",
+        "verdicts",
         "vocabulary",
         "windows",
     ),

@@ -30,7 +30,6 @@ from reranker.prompts.digest import (
     clip,
     neutralize,
     note_grammar,
-    open_verdicts,
     parse_note,
     ranking_grammar,
     show_delta,
@@ -39,6 +38,7 @@ from reranker.prompts.digest import (
     write_ranking_prompt,
 )
 from reranker.types import VERDICTS, Passage, SentenceScore
+from reranker.verdicts import open_verdicts
 
 PASSAGE = Passage(doc_id="a", text="The moon pulls the sea. It rises twice a day.")
 DIGEST = Digest(

@@ -14,15 +14,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reranker.digest import (
-    STRENGTH_LEVELS,
-    AnswerKind,
-    Digest,
-    find_answer_kinds,
-    shows_topic,
-)
+from reranker.digest import AnswerKind, Digest, find_answer_kinds
 from reranker.grounding import Choice, Grammar, Permutation, Prose
 from reranker.types import VERDICTS, Passage, SentenceScore, Verdict
+from reranker.verdicts import open_verdicts
 
 MAX_SENTENCE_CHARS = 120
 MAX_QUERY_CHARS = 200
@@ -42,8 +37,6 @@ SENTENCES = (FIRST, SECOND)
 COVERED = tuple(f"<|c{n}|>" for n in range(1, MAX_TERMS + 1))
 LACKING = tuple(f"<|l{n}|>" for n in range(1, MAX_TERMS + 1))
 VERDICT_MARKERS: dict[Verdict, str] = {verdict: f"<|{verdict}|>" for verdict in VERDICTS}
-# What is said only of passages on the topic.
-TOPICAL: tuple[Verdict, ...] = ("partial", "related")
 MARKERS = (
     QUERY, ASKS, PASSAGE, COVERS, LACKS, CUE, REPEATS, LEAD, FIRST, SECOND, TEXT, NOTE, RANKING,
     END, *COVERED, *LACKING, *VERDICT_MARKERS.values(),
@@ -176,18 +169,6 @@ def note_grammar(digest: Digest, window_size: int) -> Grammar:
             barred=(*absent, *others, *kinds, *clauses),
         ),
     )
-
-
-def open_verdicts(digest: Digest) -> tuple[Verdict, ...]:
-    """The verdicts that what is known of a passage leaves open.
-
-    The strongest, where it lacks no word of the query, is never off topic: on SQuAD dev 148 of
-    150 such passages were the gold or of its article.
-    """
-    if digest.strength == STRENGTH_LEVELS and digest.covers and not digest.lacks:
-        return tuple(verdict for verdict in VERDICTS if verdict != "off_topic")
-    shown = shows_topic(digest)
-    return tuple(verdict for verdict in VERDICTS if shown or verdict not in TOPICAL)
 
 
 def ranking_grammar(window_size: int) -> Grammar:

@@ -26,7 +26,6 @@ from reranker.prompts.digest import (
     END,
     SENTENCES,
     VERDICT_MARKERS,
-    open_verdicts,
     write_note_prompt,
     write_ranking_prompt,
 )
@@ -37,6 +36,7 @@ from reranker.training.phrasing import write_reason
 from reranker.training.rankings import order_prompt
 from reranker.training.sources import read_squad
 from reranker.types import Verdict
+from reranker.verdicts import open_verdicts
 
 logger = logging.getLogger(__name__)
 

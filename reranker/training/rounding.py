@@ -64,7 +64,10 @@ class _Rounded:
         merged = layer.base_layer.weight.float() + layer.get_delta_weight(name)
         if self.error is None or (layer.training and self.passes % REFRESH_PASSES == 0):
             with torch.no_grad():
-                self.error = round_weights(merged) - merged
+                # Held and merged in bf16 when served, so what is rounded is that sum.
+                frozen = layer.base_layer.weight
+                stored = frozen.bfloat16() + (merged - frozen).bfloat16()
+                self.error = round_weights(stored).float() - merged
         self.passes += layer.training
         weights = (merged + self.error).to(inputs.dtype)
         bias = layer.base_layer.bias
