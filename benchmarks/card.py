@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.live_app import ROOT
+from benchmarks.quality import name_blend
 from reranker.config import DEFAULT_STUDENT, STUDENTS, load_profile
 
 START, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -106,7 +107,7 @@ def write_figures() -> dict[Path, list[str]]:
         path: path.read_text(encoding="utf-8") for path in (QUALITY, SYSTEMS, REASONS, SAMPLES)
     }
     profile = load_profile()
-    blend = f"stage 1 + {profile.bm25_weight:g} BM25 + {profile.nearness_weight:g} nearness"
+    blend = name_blend(profile.bm25_weight, profile.nearness_weight, feedback=profile.feedback)
     whole = f"{blend} + {profile.stage2_weight:g} stage 2"
     figures = {  # the quality page calls the blend by its weights
         name: {**found, **({BLEND: found[whole]} if whole in found else {})}

@@ -10,48 +10,23 @@ stands beside the adapter.
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
-from benchmarks.quality import DATA, Collection, load_collection
+from benchmarks.quality import DATA, SQUAD_SEED, Collection, load_collection, load_squad
 from reranker.config import DEFAULT_STUDENT
-from reranker.corpora.corpus import make_corpus
 from reranker.evaluation.measures import evaluate_run, parse_measures
 from reranker.evaluation.statistics import bootstrap_difference, bootstrap_mean
-from reranker.request import RankRequest
-from reranker.retrieval import build_retriever
 from reranker.stage1.biencoder import BiEncoderScorer
 from reranker.student.student import load_student
-from reranker.training.sources import read_squad
 from reranker.trec import Run, rank_by_position
-from reranker.types import Query
 
 MEASURE = "nDCG@10"
 POOLED_WEIGHTS = (1.0, 0.5, 0.3, 0.2, 0.1, 0.0)
 SQUAD_DEPTH = 20
-SEED = 5
-
-
-def load_squad(windows: int) -> Collection:
-    """SQuAD dev questions over BM25's best; the passage a question was asked about counts."""
-    passages, questions = read_squad(DATA, "dev")
-    retriever = build_retriever(make_corpus(passages, corpus_id="squad-dev"))
-    chosen = random.Random(SEED).sample(questions, windows)
-    return Collection(
-        name="SQuAD dev",
-        requests=tuple(
-            RankRequest(
-                query=Query(query_id=q.query_id, text=q.text),
-                hits=retriever.search(q.text, SQUAD_DEPTH),
-            )
-            for q in chosen
-        ),
-        qrels={q.query_id: {q.doc_id: 1} for q in chosen},
-    )
 
 
 def measure_forms(
@@ -106,11 +81,11 @@ def main() -> None:
     dl21 = load_collection("dl21")
     if dl21 is None:
         raise SystemExit(f"expected trec/ and squad/ under {DATA}; set DEAR_DATA")
-    collections = (dl21, load_squad(options.windows))
+    collections = (dl21, replace(load_squad(options.windows, SQUAD_DEPTH), name="SQuAD dev"))
     lines = [
         f"Stage 1 of {options.student} in NF4, {MEASURE} with 95 % bootstrap intervals over "
         f"queries; DL21 over BM25's top 100, {options.windows} SQuAD dev questions over BM25's "
-        f"top {SQUAD_DEPTH}, seed {SEED}. Differences are to late interaction.",
+        f"top {SQUAD_DEPTH}, seed {SQUAD_SEED}. Differences are to late interaction.",
         describe_machine(),
         "",
         "| adapter | form | DL21 | difference | SQuAD dev | difference |",

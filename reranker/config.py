@@ -72,7 +72,8 @@ class Profile:
     """A student: base models, adapters, prompt template, lengths, quantisation, licence.
 
     bm25_weight, nearness_weight, stage2_weight: weights of the z-scored BM25 score, of the
-    nearness to the best other passage and of stage 2's ranks when `final` is "blend"; see
+    nearness to the best other passage and of stage 2's ranks when `final` is "blend"; feedback:
+    whether logit and nearness then come from the query read beside the leading passage. See
     reranker/ordering.py for the formula.
     """
 
@@ -86,6 +87,7 @@ class Profile:
     final: FinalOrder = "stage2"
     bm25_weight: float = 0.0
     nearness_weight: float = 0.0
+    feedback: bool = False
     stage2_weight: float = 0.5
     folder: str = ""
 

@@ -5,8 +5,9 @@ Takes ranks and scores, returns doc_ids best first. Knows no model.
 
 Blend: z(stage-1 logit) + bm25_weight * z(BM25 score) + nearness_weight * z(nearness to the best
 other passage) + stage2_weight * z(-log2(1 + stage-2 rank)), each z-scored over the query's
-candidates; log2 as in nDCG, so that the top places of stage 2 weigh most. Ties keep the stage-1
-order.
+candidates; log2 as in nDCG, so that the top places of stage 2 weigh most. With feedback, logit and
+nearness are those measured with the query read beside the leading passage (`Feedback`). Ties keep
+the stage-1 order.
 """
 
 from __future__ import annotations
@@ -35,13 +36,20 @@ def apply_readings(order: Sequence[str], readings: Sequence[WindowReading]) -> t
 def blend_trace(
     trace: RankingTrace, stage2_order: Sequence[str], profile: Profile
 ) -> tuple[str, ...]:
-    """doc_ids of a ranking by the blend with the profile's weights."""
+    """doc_ids of a ranking by the blend with the profile's weights, and with feedback where the
+    profile wants it and every passage has it."""
+    logits = {score.doc_id: score.score for score in trace.stage1}
+    nearness = {s.doc_id: s.nearness[0] if s.nearness else None for s in trace.stage1}
+    feedback = {s.doc_id: s.feedback for s in trace.stage1 if s.feedback}
+    if profile.feedback and len(feedback) == len(trace.stage1):
+        logits = {doc_id: again.score for doc_id, again in feedback.items()}
+        nearness = {doc_id: again.nearness for doc_id, again in feedback.items()}
     return blend_orders(
         trace.stage1_order,
         stage2_order,
-        {score.doc_id: score.score for score in trace.stage1},
+        logits,
         {hit.passage.doc_id: hit.bm25_score for hit in trace.hits},
-        {s.doc_id: s.nearness[0] if s.nearness else None for s in trace.stage1},
+        nearness,
         bm25_weight=profile.bm25_weight,
         nearness_weight=profile.nearness_weight,
         stage2_weight=profile.stage2_weight,

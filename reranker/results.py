@@ -49,6 +49,8 @@ def describe_scores(trace: RankingTrace) -> dict[str, Any]:
                 "truncated": score.truncated,
                 "passage_tokens": score.passage_tokens,
                 "nearness": score.nearness[0] if score.nearness else None,
+                "feedback_score": score.feedback.score if score.feedback else None,
+                "feedback_nearness": score.feedback.nearness if score.feedback else None,
             }
             for score in trace.stage1
         ],

@@ -101,6 +101,9 @@ def _list_numbers(trace: RankingTrace) -> Iterator[float]:
         yield from (term.weight for term in hit.terms)
     for score in trace.stage1:
         yield score.score
+        yield from score.nearness
+        if score.feedback:
+            yield from (score.feedback.score, score.feedback.nearness)
         yield from (sentence.score for sentence in score.sentences)
     yield from (timing.seconds for timing in trace.timings)
     yield from (reading.seconds for reading in trace.readings)

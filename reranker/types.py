@@ -70,6 +70,18 @@ class SentenceScore:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Feedback:
+    """A passage measured again with the query read beside the passage that leads.
+
+    score: the logit then; nearness: the cosine of its embedding to that of the best other passage
+    by these logits.
+    """
+
+    score: float
+    nearness: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PassageScore:
     """Stage 1's reading of one passage.
 
@@ -77,7 +89,7 @@ class PassageScore:
     the passage was longer than that. `sentences` is empty for forms that score only whole pairs.
     `nearness` holds the cosines of the passage's embedding to those of the two best other passages
     it was scored with, the best one first; () for forms without embeddings and where there was no
-    other.
+    other. `feedback` is None there as well.
     """
 
     doc_id: str
@@ -86,6 +98,7 @@ class PassageScore:
     truncated: bool = False
     sentences: tuple[SentenceScore, ...] = ()
     nearness: tuple[float, ...] = ()
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)

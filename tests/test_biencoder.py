@@ -119,6 +119,58 @@ def test_nearness_is_the_cosine_to_each_of_the_two_best_others(
     assert scorer.score(QUERY, PASSAGES[:1])[0].nearness == ()
 
 
+def test_feedback_reads_the_query_beside_the_passage_that_leads(
+    scorer: BiEncoderScorer, student_folder: Path
+) -> None:
+    reference, profile = Reference(student_folder), scorer.profile
+    texts = [f"{p.title} {p.text}" if p.title else p.text for p in PASSAGES]
+    states = [reference.embed(text)[0] for text in texts]
+    alone = reference.embed(QUERY)[0]
+    results = scorer.score(QUERY, PASSAGES)
+    logits = np.array([result.score for result in results])
+    near = np.array([result.nearness[0] for result in results])
+    leader = int(np.argmax(logits / logits.std() + 0.5 * near / near.std()))
+    beside = reference.embed(f"{QUERY} {texts[leader]}")[0]
+
+    def unit(rows: np.ndarray) -> np.ndarray:
+        return rows / np.linalg.norm(rows, axis=-1, keepdims=True)  # type: ignore[no-any-return]
+
+    words = len(alone) - 2
+    tokens = unit(alone[1:-1]) + unit(beside[1 : 1 + words])
+    pooled = unit(alone.mean(axis=0)) + unit(beside.mean(axis=0))
+    weight = profile.pooled_weight
+    expected = [
+        profile.scale
+        * (
+            weight * float(unit(pooled) @ unit(rows.mean(axis=0)))
+            + (1 - weight) * reference.late(tokens, rows[1:-1])
+        )
+        for rows in states
+    ]
+    found = [result.feedback for result in results]
+    assert [f.score for f in found if f] == pytest.approx(expected, abs=BF16)
+    assert max(abs(f.score - r.score) for f, r in zip(found, results, strict=True) if f) > BF16
+    first, second = sorted(range(len(expected)), key=lambda place: -expected[place])[:2]
+    for place, f in enumerate(found):
+        other = second if place == first else first
+        cosine = reference.pooled(states[place], states[other])
+        assert f is not None and f.nearness == pytest.approx(cosine, abs=1e-3)
+    assert scorer.score(QUERY, PASSAGES[:1])[0].feedback is None
+
+
+@pytest.mark.parametrize("query", ["tides " * 300, "🌊", " "])
+def test_feedback_stays_within_what_the_model_reads(scorer: BiEncoderScorer, query: str) -> None:
+    long = [Passage(doc_id=str(n), text="The tide rises and falls. " * 200) for n in range(2)]
+    read: list[int] = []
+    scorer.model.register_forward_hook(
+        lambda module, args, kwargs, output: read.append(kwargs["input_ids"].shape[1]),
+        with_kwargs=True,
+    )
+    results = scorer.score(query, long)
+    assert max(read) <= scorer.profile.max_passage_tokens
+    assert all(r.feedback and np.isfinite(r.feedback.score) for r in results)
+
+
 def test_the_adapter_counts(scorer: BiEncoderScorer, student_folder: Path) -> None:
     bare = load_student(str(student_folder), stage1_adapter="").scorer
     with_adapter, without = (s.score(QUERY, PASSAGES) for s in (scorer, bare))
@@ -133,10 +185,11 @@ def test_the_cache_changes_nothing_and_saves_the_encoding(scorer: BiEncoderScore
         with_kwargs=True,
     )
     first = scorer.score(QUERY, PASSAGES)
-    assert sum(read) == 1 + len(PASSAGES)  # the query, and each passage once
+    # the query, alone and beside the passage that leads, and each passage once
+    assert sum(read) == 2 + len(PASSAGES)
     read.clear()
     assert scorer.score(QUERY, PASSAGES) == first
-    assert read == [1]
+    assert read == [1, 1]
     changed = Passage(doc_id=PASSAGES[0].doc_id, text="Another text under the same key.")
     assert scorer.score(QUERY, [changed])[0].score != first[0].score
 

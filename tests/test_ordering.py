@@ -24,6 +24,7 @@ from reranker.ordering import (
     shuffle_orders,
 )
 from reranker.types import (
+    Feedback,
     Hit,
     Passage,
     PassageScore,
@@ -95,6 +96,11 @@ def test_the_blend_is_the_documented_formula() -> None:
 
 def test_a_ranking_is_blended_by_its_profile_and_by_nearness_to_the_best_alone() -> None:
     cosines = {"a": (0.0, 0.9), "b": (0.5, 0.5), "c": (0.9, 0.0)}
+    again = {
+        "a": Feedback(score=5.0, nearness=0.2),
+        "b": Feedback(score=4.0, nearness=0.1),
+        "c": Feedback(score=6.0, nearness=0.0),
+    }
     trace = RankingTrace(
         query=Query(query_id="q", text="query"),
         corpus_id="",
@@ -106,19 +112,32 @@ def test_a_ranking_is_blended_by_its_profile_and_by_nearness_to_the_best_alone()
             for rank, (d, score) in enumerate((("b", 9.0), ("c", 5.0), ("a", 1.0)), start=1)
         ),
         stage1=tuple(
-            PassageScore(doc_id=d, score=score, passage_tokens=1, nearness=cosines[d])
+            PassageScore(
+                doc_id=d, score=score, passage_tokens=1, nearness=cosines[d], feedback=again[d]
+            )
             for d, score in (("a", 3.0), ("b", 2.0), ("c", 1.0))
         ),
     )
-    still = replace(load_profile("mini"), bm25_weight=0.0, nearness_weight=0.0, stage2_weight=0.0)
+    still = replace(
+        load_profile("mini"),
+        bm25_weight=0.0,
+        nearness_weight=0.0,
+        feedback=False,
+        stage2_weight=0.0,
+    )
 
-    def blend(**weights: float) -> str:
+    def blend(trace: RankingTrace = trace, **weights: float) -> str:
         return "".join(blend_trace(trace, tuple("bac"), replace(still, **weights)))  # type: ignore[arg-type]
 
     assert blend() == "abc"
     assert blend(nearness_weight=9.0) == "cba"
     assert blend(bm25_weight=9.0) == "bca"
     assert blend(stage2_weight=9.0) == "bac"
+    assert blend(feedback=True) == "cab"
+    assert blend(feedback=True, nearness_weight=9.0) == "abc"
+    # Known of some passages only it is of no use for any.
+    partly = (replace(trace.stage1[0], feedback=None), *trace.stage1[1:])
+    assert blend(replace(trace, stage1=partly), feedback=True) == "abc"
 
 
 def test_nearness_that_was_not_measured_is_left_out() -> None:

@@ -9,6 +9,7 @@ from reranker.results import WIDTH, describe_ranking, describe_scores, format_ra
 from reranker.types import (
     Defect,
     Evidence,
+    Feedback,
     Hit,
     Justification,
     Passage,
@@ -70,7 +71,12 @@ def make_trace(*, title: str = "", text: str = TEXT, note: str = "It says so.") 
         stage1=(
             PassageScore(doc_id="a", score=-1.256, passage_tokens=3),
             PassageScore(
-                doc_id="b", score=8.5, passage_tokens=9, truncated=True, nearness=(0.25, 0.5)
+                doc_id="b",
+                score=8.5,
+                passage_tokens=9,
+                truncated=True,
+                nearness=(0.25, 0.5),
+                feedback=Feedback(score=9.5, nearness=0.75),
             ),
         ),
         readings=(reading,),
@@ -87,9 +93,9 @@ def test_the_scores_alone_come_in_the_order_sent() -> None:
     described = json.loads(json.dumps(describe_scores(make_trace(title="Tides"))))
     assert described["scores"] == [
         {"doc_id": "a", "score": -1.256, "rank": 2, "truncated": False, "passage_tokens": 3,
-         "nearness": None},
+         "nearness": None, "feedback_score": None, "feedback_nearness": None},
         {"doc_id": "b", "score": 8.5, "rank": 1, "truncated": True, "passage_tokens": 9,
-         "nearness": 0.25},
+         "nearness": 0.25, "feedback_score": 9.5, "feedback_nearness": 0.75},
     ]  # fmt: skip
 
 

@@ -222,6 +222,11 @@ def test_foreign_files_are_refused(text: str | bytes) -> None:
         (lambda t: t["hits"][1].update(rank=1), "rising rank"),
         (lambda t: t["hits"].reverse(), "rising rank"),
         (lambda t: t["stage1"][0].update(score=float("nan")), "finite"),
+        (lambda t: t["stage1"][0].update(nearness=[float("nan")]), "finite"),
+        (
+            lambda t: t["stage1"][0].update(feedback={"score": float("inf"), "nearness": 0.5}),
+            "finite",
+        ),
         (lambda t: t["hits"][0].update(bm25_score=float("inf")), "finite"),
         (lambda t: t["hits"][0]["terms"][0].update(weight=float("-inf")), "finite"),
         (lambda t: t["readings"][0]["window"].update(start=2, end=4), "window 1 to hold"),

@@ -4,7 +4,9 @@ Takes a query and passages, returns `PassageScore`s with sentence scores. The lo
 scale x (w x cosine of mean-pooled embeddings + (1 - w) x late interaction), where late
 interaction is the mean over the query's tokens of the maximum cosine to a passage token
 (ColBERT's MaxSim, arXiv 2004.12832, averaged). Special tokens take no part in it, so that every
-match is one of words. Knows nothing of BM25 or stage 2.
+match is one of words. After that the query is read once more, beside the passage that leads, and
+compared with all passages again: pseudo-relevance feedback (`Feedback`), kept beside the logit.
+Knows nothing of BM25 or stage 2.
 """
 
 from __future__ import annotations
@@ -25,15 +27,14 @@ from reranker.errors import CancelledError
 from reranker.progress import Cancelled
 from reranker.sentences import split_sentences
 from reranker.stage1.batches import plan_batches
+from reranker.stage1.nearness import find_leader, measure_nearness
 from reranker.student.hardware import has_matrix_units
-from reranker.types import Passage, PassageScore, SentenceScore
+from reranker.types import Feedback, Passage, PassageScore, SentenceScore
 
 # Tokens in a batch. On a CPU small batches stay in its caches: on two cores 1,536 was the fastest
 # of 1,024 to 16,384, with matrix units, where calls weigh more, 2,048. A GPU wants large ones.
 TOKEN_BUDGET = {"cpu": 2048 if has_matrix_units() else 1536, "cuda": 32_768}
 CACHED_PASSAGES = 2048
-BEST = 2
-"""To how many of the best other passages a passage's nearness is measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,9 +100,23 @@ class BiEncoderScorer:
         cancelled: Cancelled = lambda: False,
     ) -> list[PassageScore]:
         """Raw logits in input order. Raises CancelledError between batches."""
-        encoded_query = self._encode([self.read_query(query)])[0]
+        asked = self.read_query(query)
+        encoded = self._encode([asked])[0]
         encodings = self.encode_passages(passages, progress=progress, cancelled=cancelled)
-        return _add_nearness(list(self._compare(encoded_query, passages, encodings)), encodings)
+        scores = list(self._compare(encoded, passages, encodings))
+        if len(scores) < 2:
+            return scores
+        pooled = [encoding.pooled for encoding in encodings]
+        logits = [score.score for score in scores]
+        nearness = measure_nearness(logits, pooled)
+        leader = self.read_passage(passages[find_leader(logits, nearness)])
+        beside = self._read_beside(asked, encoded, leader)
+        again = [logit for logit, _ in self._match(beside, encodings)]
+        near_again = measure_nearness(again, pooled)
+        return [
+            replace(score, nearness=near, feedback=Feedback(score=logit, nearness=cosines[0]))
+            for score, near, logit, cosines in zip(scores, nearness, again, near_again, strict=True)
+        ]
 
     def encode_passages(
         self,
@@ -192,23 +207,50 @@ class BiEncoderScorer:
             for row, text in enumerate(texts)
         ]
 
-    def _compare(
-        self, query: Encoding, passages: Sequence[Passage], encodings: Sequence[Encoding]
-    ) -> Iterator[PassageScore]:
-        """All passages' tokens in one product with the query's, then passage by passage."""
+    def _read_beside(self, asked: ReadText, alone: Encoding, passage: ReadText) -> Encoding:
+        """The query as it reads alone and before a passage, halfway between the two.
+
+        alone: its encoding. Words of many senses take the passage's; averaged over both readings,
+        a passage that misleads does less harm.
+        """
+        words = asked.words()
+        ids = asked.ids[: words[-1] + 1] + passage.ids[passage.words()[0] :]
+        ids = ids[: self.profile.max_passage_tokens]
+        # Offsets of the query's own tokens alone: the rest is context and is not compared.
+        offsets = [*asked.offsets[: words[-1] + 1], *[(0, 0)] * len(ids)][: len(ids)]
+        beside = self._encode([replace(asked, ids=ids, offsets=offsets)])[0]
+        count = min(len(alone.tokens), len(beside.tokens))
+        tokens = alone.tokens[:count].float() + beside.tokens[:count].float()
+        return replace(
+            alone,
+            tokens=torch.nn.functional.normalize(tokens, dim=-1),
+            pooled=torch.nn.functional.normalize(alone.pooled + beside.pooled, dim=-1),
+        )
+
+    def _match(
+        self, query: Encoding, encodings: Sequence[Encoding]
+    ) -> Iterator[tuple[float, np.ndarray[tuple[int, int], np.dtype[np.float32]]]]:
+        """Each passage's logit and cosines [query tokens, its tokens]; one product for all."""
         if not encodings:
             return
         tokens = torch.cat([encoding.tokens for encoding in encodings]).float()
         ends = np.cumsum([len(encoding.tokens) for encoding in encodings])
         similarities = np.split((query.tokens.float() @ tokens.T).numpy(), ends[:-1], axis=1)
         weight, scale = self.profile.pooled_weight, self.profile.scale
-        rows = zip(passages, encodings, similarities, strict=True)
-        for passage, encoding, similarity in rows:
+        for encoding, similarity in zip(encodings, similarities, strict=True):
             late = float(similarity.max(axis=1).mean())
             pooled = float(query.pooled @ encoding.pooled)
+            yield scale * (weight * pooled + (1 - weight) * late), similarity
+
+    def _compare(
+        self, query: Encoding, passages: Sequence[Passage], encodings: Sequence[Encoding]
+    ) -> Iterator[PassageScore]:
+        scale = self.profile.scale
+        rows = zip(passages, encodings, self._match(query, encodings), strict=True)
+        for passage, encoding, (logit, similarity) in rows:
             yield PassageScore(
                 doc_id=passage.doc_id,
-                score=scale * (weight * pooled + (1 - weight) * late),
+                score=logit,
                 passage_tokens=encoding.length,
                 truncated=encoding.truncated,
                 sentences=tuple(
@@ -227,29 +269,6 @@ class BiEncoderScorer:
             self._cache.move_to_end(passage)
         while len(self._cache) > self._cached_passages:
             self._cache.popitem(last=False)
-
-
-def _add_nearness(
-    scores: Sequence[PassageScore], encodings: Sequence[Encoding]
-) -> list[PassageScore]:
-    """The scores, each with the passage's nearness to the best of the others (see PassageScore).
-
-    The query's words may stand in a passage in another sense; what the best passages are about
-    they then have no part in. Told from passages of the same subject (SQuAD dev) or of any use
-    (everyday-science), nearness errs less often than the logit and than the cosine to the query.
-    """
-    if len(scores) < 2:
-        return list(scores)
-    best = sorted(range(len(scores)), key=lambda place: -scores[place].score)[: BEST + 1]
-    pooled = torch.stack([encoding.pooled for encoding in encodings])
-    cosines = (pooled @ pooled[best].T).tolist()
-    return [
-        replace(
-            score,
-            nearness=tuple(c for other, c in zip(best, row, strict=True) if other != place)[:BEST],
-        )
-        for place, (score, row) in enumerate(zip(scores, cosines, strict=True))
-    ]
 
 
 def _locate_sentences(text: ReadText) -> tuple[tuple[int, int, int, int], ...]:
