@@ -129,7 +129,7 @@ def test_feedback_reads_the_query_beside_the_passage_that_leads(
     results = scorer.score(QUERY, PASSAGES)
     logits = np.array([result.score for result in results])
     near = np.array([result.nearness[0] for result in results])
-    leader = int(np.argmax(logits / logits.std() + 0.5 * near / near.std()))
+    leader = int(np.argmax(logits / logits.std() + 0.6 * near / near.std()))
     beside = reference.embed(f"{QUERY} {texts[leader]}")[0]
 
     def unit(rows: np.ndarray) -> np.ndarray:

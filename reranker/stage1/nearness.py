@@ -15,7 +15,7 @@ import torch
 
 BEST = 2
 """To how many of the best other passages a passage's nearness is measured."""
-LEADER_NEARNESS = 0.5
+LEADER_NEARNESS = 0.6
 """What nearness weighs beside the logit, both z-scored, in choosing the passage that leads."""
 
 
