@@ -56,8 +56,8 @@ def build_advanced(library: Library) -> dict[str, Any]:
             final = gr.Dropdown(
                 FINALS, value=AS_PROFILE, label="Final order",
                 info="Which stage has the last word; each stage's own order stays visible. "
-                "Blended: both stages, BM25 and nearness to the best passage, weighted; mini reads "
-                "the query for it once more, beside the passage that leads. Agreed: "
+                "Blended: both stages, BM25, nearness to the best passage and, by mini, a second "
+                "reading of the query beside it. Agreed: "
                 f"stage 2 reads {_BEGIN.shuffles + 1} times, and takes as many times as long.",
             )  # fmt: skip
             student = gr.Dropdown(
